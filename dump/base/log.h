@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/base/log.h - messages for the operator, one line each, to stderr.
+ *
+ * Library code logs at debug only; whoever decides what an error means logs it once, with the
+ * object, the number with its unit, and strerror.  The level is the project's only global mutable
+ * state.  A line is written by one write(2), so lines of several threads or processes do not mix.
+ */
+#ifndef DUMP_BASE_LOG_H
+#define DUMP_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Set before threads start. */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/*
+ * log_set_tty_prefix - text written before each line; the VMM sets "\r\033[K" while a progress bar
+ * or a raw-mode terminal is on stderr.  NULL or "" = none.  @prefix is borrowed for ever.
+ * Also makes lines end in "\r\n" when @crlf (a raw-mode terminal).
+ */
+void log_set_tty(const char *prefix, bool crlf);
+
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * Rate limit for lines that a guest can cause: at most @burst lines, then one summary.
+ * Locks: the owner of the struct serialises, or uses one per thread.
+ */
+struct log_limit {
+	uint32_t burst;      /* lines allowed */
+	uint32_t used;       /* lines written so far */
+	uint64_t suppressed; /* lines not written */
+};
+
+/* True if the caller may write its line. */
+static inline bool log_limit_ok(struct log_limit *limit)
+{
+	if (limit->used < limit->burst) {
+		limit->used++;
+		return true;
+	}
+	limit->suppressed++;
+	return false;
+}
+
+#endif /* DUMP_BASE_LOG_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/dumper.h - the dumper process, seen from the VMM: start it, hand it a crash, hear from it.
+ *
+ *      VMM                                          dumper (same binary, own address space)
+ *      dumper_spawn     ---- exec "minivmm dumper" -->  sandboxes itself, waits
+ *      dumper_start     ---- record, region, dir ---->  links .partial names, dumps, releases
+ *      dumper_receive   <--- progress, done, failed --  publishes, waits for the next crash
+ *
+ * The dumper holds nothing but shm file descriptors and its socket.  It finishes a dump in
+ * progress when the VMM dies, and exits when idle and alone.  It may be compromised by the memory
+ * it parses: the VMM checks each message (type, length, bounds) and treats text as text.
+ *
+ * Locks: none; one thread of the VMM owns a struct dumper.
+ */
+#ifndef DUMP_DUMPER_H
+#define DUMP_DUMPER_H
+
+#include "dump/record.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* argv[1] of the process; the socket is file descriptor DUMPER_SOCKET_FD */
+#define DUMPER_COMMAND "dumper"
+#define DUMPER_SOCKET_FD 3
+
+struct dumper {
+	pid_t pid;  /* 0 = not running */
+	int socket; /* owned, SOCK_SEQPACKET, close-on-exec; -1 = none */
+};
+
+enum dumper_event_type {
+	DUMPER_LINKED = 1, /* .partial names exist: from here on a kill loses nothing */
+	DUMPER_PROGRESS,   /* @done of @total bytes handled, @released bytes given back */
+	DUMPER_DONE,       /* complete and published as <name>.vmcore */
+	DUMPER_FAILED,     /* @status; what is left under .partial names is kept; @text says why */
+};
+
+struct dumper_event {
+	uint32_t type;       /* enum dumper_event_type */
+	uint32_t generation; /* of the VM being dumped */
+	int32_t status;      /* DUMPER_FAILED: -errno */
+	uint32_t pad;
+	uint64_t done;       /* bytes of guest memory handled so far (dumped, excluded or empty) */
+	uint64_t total;      /* bytes of guest memory */
+	uint64_t released;   /* bytes of host memory given back to the host so far */
+	uint64_t dumped;     /* bytes of guest memory written into the dump */
+	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
+	char text[256];      /* NUL-terminated; DUMPER_FAILED: which object and why */
+};
+
+/*
+ * dumper_spawn - start the process by exec of /proc/self/exe.
+ * Errors: -errno of socketpair or posix_spawn; @dumper is then as after dumper_init.
+ */
+int warn_unused dumper_spawn(struct dumper *dumper);
+
+static inline void dumper_init(struct dumper *dumper)
+{
+	dumper->pid = 0;
+	dumper->socket = -1;
+}
+
+/*
+ * dumper_start - send a crash.  @record_fd from dump_record_create, @region_fd the crashed
+ * region's file (an O_TMPFILE that may still be linked, opened read-write), @dir_fd the directory
+ * of the dumps.  All three stay owned by the caller, who may close them right after.
+ * Errors: -EPIPE or -ECONNRESET when the dumper is gone, else -errno.
+ */
+int warn_unused dumper_start(struct dumper *dumper, int record_fd, int region_fd, int dir_fd);
+
+/*
+ * dumper_receive - next event, without waiting.
+ * Result: 1 and *ret_event; 0 when there is none now; -EPIPE when the process is gone;
+ * -EPROTO when it sent something that is no valid event.
+ */
+int warn_unused dumper_receive(struct dumper *dumper, struct dumper_event *ret_event);
+
+/* Closes the socket (an idle dumper then exits, a busy one finishes) and reaps if it has ended. */
+void dumper_fini(struct dumper *dumper);
+
+/* Body of the process.  @socket is owned.  Result: exit status of the process. */
+int dumper_main(int socket);
+
+#endif /* DUMP_DUMPER_H */
