@@ -14,7 +14,6 @@
 
 static _Atomic enum log_level log_level = LOG_INFO;
 static const char *_Atomic log_prefix = "";
-static _Atomic bool log_crlf;
 
 void log_set_level(enum log_level level)
 {
@@ -26,10 +25,9 @@ enum log_level log_get_level(void)
 	return atomic_load(&log_level);
 }
 
-void log_set_tty(const char *prefix, bool crlf)
+void log_set_prefix(const char *prefix)
 {
 	atomic_store(&log_prefix, prefix ? prefix : "");
-	atomic_store(&log_crlf, crlf);
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -50,9 +48,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(line + len, sizeof(line) - 2 - len, fmt, args);
 	va_end(args);
-	len = strnlen(line, sizeof(line) - 3);
-	if (atomic_load(&log_crlf))
-		line[len++] = '\r';
+	len = strnlen(line, sizeof(line) - 2);
 	line[len++] = '\n';
 	while (n >= 0 && write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
 		;

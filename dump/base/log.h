@@ -19,11 +19,10 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
 /*
- * log_set_tty_prefix - text written before each line; the VMM sets "\r\033[K" while a progress bar
- * or a raw-mode terminal is on stderr.  NULL or "" = none.  @prefix is borrowed for ever.
- * Also makes lines end in "\r\n" when @crlf (a raw-mode terminal).
+ * log_set_prefix - bytes written before each line; the VMM sets "\r\033[K" while a progress bar may
+ * stand in the last line of the terminal.  @prefix is borrowed for ever; NULL = none.
  */
-void log_set_tty(const char *prefix, bool crlf);
+void log_set_prefix(const char *prefix);
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

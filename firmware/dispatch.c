@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* firmware/dispatch.c - see dispatch.h.  The firmware-call table is calls[] below. */
+#include "firmware/dispatch.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The copy of a block: everything the VMM ever looks at. */
+union fw_block {
+	struct fw_header h;
+	struct fw_query query;
+	struct fw_console_write console_write;
+	struct fw_panic panic;
+	struct fw_ready ready;
+	struct fw_heartbeat heartbeat;
+	struct fw_power power;
+};
+
+struct fw_context {
+	const struct fw_machine_ops *ops;
+	void *machine;
+	uint32_t cpu;
+	enum fw_verdict verdict; /* CONTINUE unless a handler says otherwise */
+};
+
+struct fw_call {
+	const char *name;
+	uint32_t size;       /* bytes of the call's struct; a longer block is fine, its rest is ignored */
+	bool out;            /* has OUT fields besides the status: the struct is copied back */
+	int32_t (*handle)(struct fw_context *context, union fw_block *block); /* NULL: not supported */
+};
+
+static int32_t call_query(struct fw_context *c, union fw_block *b)
+{
+	struct fw_query *query = &b->query;
+
+	query->version_min = FW_VERSION;
+	query->version_max = FW_VERSION;
+	query->calls = 0;
+	for (uint32_t i = 0; i < FW_NR_CALLS; i++)
+		if (fw_call_supported(i))
+			query->calls |= 1ull << i;
+	c->ops->query(c->machine, query);
+	return FW_OK;
+}
+
+static int32_t call_console_write(struct fw_context *c, union fw_block *b)
+{
+	struct fw_console_write *call = &b->console_write;
+	uint32_t len = call->len;
+	int32_t status;
+	char *text;
+
+	call->written = 0;
+	if (len > FW_CONSOLE_MAX)
+		return FW_EINVAL;
+	text = malloc(len ? len : 1);
+	if (!text)
+		return FW_ENOSPC;
+	status = c->ops->copy_in(c->machine, call->buf, text, len) ? FW_EFAULT :
+								      c->ops->console_write(c->machine, text, len);
+	if (status == FW_OK)
+		call->written = len;
+	free(text);
+	return status;
+}
+
+/* Everything bounded here, so that the machine gets copies of known size. */
+struct panic_args {
+	char string[FW_PANIC_STRING_MAX];
+	struct fw_regs regs[FW_PANIC_REGS_MAX];
+};
+
+static int32_t call_panic(struct fw_context *c, union fw_block *b)
+{
+	struct fw_panic *call = &b->panic;
+	uint32_t string_len = call->string_len < FW_PANIC_STRING_MAX ? call->string_len : FW_PANIC_STRING_MAX;
+	uint32_t nr_regs = call->nr_regs < FW_PANIC_REGS_MAX ? call->nr_regs : FW_PANIC_REGS_MAX;
+	struct panic_args *args = calloc(1, sizeof(*args));
+	int32_t status;
+
+	if (!args)
+		return FW_ENOSPC;
+	/*
+	 * A guest that panics is believed to be dead even if what it says of itself is wrong: a part
+	 * that cannot be read is left out, the panic still counts.
+	 */
+	if (!call->string || c->ops->copy_in(c->machine, call->string, args->string, string_len))
+		string_len = 0;
+	if (!call->regs || c->ops->copy_in(c->machine, call->regs, args->regs, nr_regs * sizeof(args->regs[0])))
+		nr_regs = 0;
+	if (call->nr_select > FW_SELECT_MAX)
+		call->nr_select = 0;
+	status = c->ops->panic(c->machine, c->cpu, call, args->string, string_len, args->regs, nr_regs);
+	c->verdict = FW_VERDICT_STOP;
+	free(args);
+	return status;
+}
+
+static int32_t call_ready(struct fw_context *c, union fw_block *b)
+{
+	(void)b;
+	return c->ops->ready(c->machine, c->cpu);
+}
+
+static int32_t call_heartbeat(struct fw_context *c, union fw_block *b)
+{
+	return c->ops->heartbeat(c->machine, c->cpu, b->heartbeat.progress);
+}
+
+static int32_t call_reboot(struct fw_context *c, union fw_block *b)
+{
+	c->verdict = FW_VERDICT_STOP;
+	return c->ops->reboot(c->machine, c->cpu, b->power.code);
+}
+
+static int32_t call_power_off(struct fw_context *c, union fw_block *b)
+{
+	c->verdict = FW_VERDICT_STOP;
+	return c->ops->power_off(c->machine, c->cpu, b->power.code);
+}
+
+/* The firmware-call table: number, name, size of the struct, OUT fields, handler. */
+static const struct fw_call calls[FW_NR_CALLS] = {
+	[FW_QUERY] = {"query", sizeof(struct fw_query), true, call_query},
+	[FW_CONSOLE_WRITE] = {"console-write", sizeof(struct fw_console_write), true, call_console_write},
+	[FW_PANIC] = {"panic", sizeof(struct fw_panic), false, call_panic},
+	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_header), false, NULL},
+	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_header), false, NULL},
+	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_header), false, NULL},
+	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_header), false, NULL},
+	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_header), false, NULL},
+	[FW_EVENTS_POLL] = {"events-poll", sizeof(struct fw_header), false, NULL},
+	[FW_EVENTS_ACK] = {"events-ack", sizeof(struct fw_header), false, NULL},
+	[FW_READY] = {"ready", sizeof(struct fw_ready), false, call_ready},
+	[FW_HEARTBEAT] = {"heartbeat", sizeof(struct fw_heartbeat), false, call_heartbeat},
+	[FW_REBOOT] = {"reboot", sizeof(struct fw_power), false, call_reboot},
+	[FW_POWER_OFF] = {"power-off", sizeof(struct fw_power), false, call_power_off},
+};
+
+const char *fw_call_name(uint32_t call)
+{
+	return call < FW_NR_CALLS ? calls[call].name : NULL;
+}
+
+int fw_call_supported(uint32_t call)
+{
+	return call < FW_NR_CALLS && calls[call].handle;
+}
+
+/*
+ * Copies the block in, each byte once: first FW_BLOCK_ALIGN bytes, which hold the header and lie in RAM
+ * if the first one does, then what the call's struct has beyond them.
+ */
+static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *block, uint32_t *ret_call)
+{
+	unsigned char first[FW_BLOCK_ALIGN];
+	const struct fw_call *call;
+	size_t head;
+
+	if (c->ops->copy_in(c->machine, gpa, first, sizeof(first)))
+		return FW_EFAULT;
+	memset(block, 0, sizeof(*block));
+	memcpy(&block->h, first, sizeof(block->h));
+	if (block->h.magic != FW_MAGIC || block->h.version != FW_VERSION)
+		return FW_EBLOCK;
+	if (block->h.size < sizeof(block->h) || block->h.size > FW_BLOCK_MAX)
+		return FW_EBLOCK;
+	if (!fw_call_supported(block->h.call))
+		return FW_ENOTSUP;
+	call = &calls[block->h.call];
+	if (block->h.size < call->size)
+		return FW_EBLOCK;
+	head = call->size < sizeof(first) ? call->size : sizeof(first);
+	memcpy(block, first, head);
+	if (call->size > head &&
+		c->ops->copy_in(c->machine, gpa + head, (char *)block + head, call->size - head))
+		return FW_EFAULT;
+	*ret_call = block->h.call;
+	return FW_OK;
+}
+
+enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uint32_t cpu, fw_gpa_t gpa,
+	uint32_t *ret_call, int32_t *ret_status)
+{
+	struct fw_context context = {.ops = ops, .machine = machine, .cpu = cpu, .verdict = FW_VERDICT_CONTINUE};
+	union fw_block block;
+	size_t from = offsetof(struct fw_header, status);
+	size_t end = sizeof(struct fw_header);
+
+	*ret_call = FW_NR_CALLS;
+	*ret_status = fetch_block(&context, gpa, &block, ret_call);
+	if (*ret_status == FW_OK) {
+		const struct fw_call *call = &calls[*ret_call];
+
+		*ret_status = call->handle(&context, &block);
+		end = call->out ? call->size : end;
+	}
+	block.h.status = *ret_status;
+	/* A guest that cannot be told lost only its own answer. */
+	(void)!ops->copy_out(machine, gpa + from, (char *)&block + from, end - from);
+	return context.verdict;
+}

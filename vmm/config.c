@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/config.c - see config.h */
+#include "vmm/config.h"
+
+#include "dump/base/cleanup.h"
+#include "dump/base/log.h"
+#include "vmm/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* our choice: longest value, joined from continuation lines; Linux takes 2047 bytes on x86 */
+#define VALUE_MAX 4096
+
+/* One pass over one file. */
+struct reader {
+	struct config *config;
+	const char *path;
+	FILE *stream;         /* borrowed */
+	int line;             /* number of the line in hand, from 1 */
+	bool indented;        /* it starts with white space: continues the value before it */
+	bool too_long;        /* it did not fit in libinih's buffer */
+	int errors;
+	const struct option *last; /* option of the previous key line, NULL if it was wrong */
+	char value[VALUE_MAX];     /* its value so far */
+	int set_at[64];       /* line that set options[i], 0 = none yet */
+};
+
+static char *read_line(char *buf, int size, void *opaque)
+{
+	struct reader *r = opaque;
+	size_t len;
+
+	if (!fgets(buf, size, r->stream))
+		return NULL;
+	r->line++;
+	r->indented = buf[0] == ' ' || buf[0] == '\t';
+	len = strlen(buf);
+	if (len == (size_t)size - 1 && buf[len - 1] != '\n') {
+		int c;
+
+		log_error("%s:%d: line longer than %d bytes; continue a long value on an indented line",
+			r->path, r->line, size - 2);
+		r->errors++;
+		r->last = NULL;
+		while ((c = fgetc(r->stream)) != EOF && c != '\n')
+			;
+		snprintf(buf, (size_t)size, "\n");
+	}
+	return buf;
+}
+
+static bool section_exists(const char *section)
+{
+	for (size_t i = 0; i < nr_options; i++)
+		if (!strcmp(options[i].section, section))
+			return true;
+	return false;
+}
+
+/* "a, b, c": the keys of @section, or the sections when there is no such one. */
+static void list_known(const char *section, char *buf, size_t size)
+{
+	bool keys = section_exists(section);
+	const char *before = "";
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < nr_options && len < size; i++) {
+		const char *word = keys ? options[i].key : options[i].section;
+
+		if (keys ? !!strcmp(options[i].section, section) : !strcmp(before, word))
+			continue;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", word);
+		before = word;
+	}
+}
+
+static void report_unknown(const char *where, const char *section, const char *key)
+{
+	char known[256];
+
+	list_known(section, known, sizeof(known));
+	if (section_exists(section))
+		log_error("%s: [%s] has no key '%s'; it has: %s", where, section, key, known);
+	else
+		log_error("%s: there is no section [%s]; sections: %s", where, section, known);
+}
+
+/* Joins a continuation line to the value in hand. */
+static int join_value(struct reader *r, const char *value)
+{
+	size_t len = strlen(r->value);
+
+	if (len + strlen(value) + 2 > sizeof(r->value))
+		return -E2BIG;
+	snprintf(r->value + len, sizeof(r->value) - len, " %s", value);
+	return 0;
+}
+
+/* libinih calls this for each "key = value" and for each indented line after one. */
+static int take_value(void *opaque, const char *section, const char *key, const char *value)
+{
+	struct reader *r = opaque;
+	const struct option *option = option_find(section, key);
+	bool continues = r->indented && r->last && r->last == option;
+	char where[512], why[320];
+	size_t index;
+	int err;
+
+	snprintf(where, sizeof(where), "%s:%d", r->path, r->line);
+	if (!option) {
+		report_unknown(where, section, key);
+		goto bad;
+	}
+	index = (size_t)(option - options);
+	assert(index < ARRAY_LEN(r->set_at));
+	if (continues && option->type != OPTION_STRING) {
+		log_error("%s: [%s] %s: only text can go on over several lines", where, section, key);
+		goto bad;
+	}
+	if (!continues && r->set_at[index]) {
+		log_error("%s: [%s] %s: already set in line %d", where, section, key, r->set_at[index]);
+		goto bad;
+	}
+	r->last = option;
+	if (continues) {
+		if (join_value(r, value)) {
+			log_error("%s: [%s] %s: longer than %d bytes", where, section, key, VALUE_MAX - 1);
+			goto bad;
+		}
+	} else {
+		r->set_at[index] = r->line;
+		snprintf(r->value, sizeof(r->value), "%s", value);
+	}
+	err = option_set(option, r->config, r->value, why, sizeof(why));
+	if (err) {
+		log_error("%s: [%s] %s: %s", where, section, key, err == -EINVAL ? why : strerror(-err));
+		goto bad;
+	}
+	return 1;
+bad:
+	r->errors++;
+	r->last = NULL;
+	return 1; /* go on: one run shows every mistake */
+}
+
+/* Returns the number of mistakes, or -errno. */
+static int read_file(struct config *config, const char *path)
+{
+	struct reader r = {.config = config, .path = path};
+	autofclose FILE *stream = fopen(path, "re");
+	int err;
+
+	if (!stream) {
+		err = -errno;
+		log_error("%s: %s", path, strerror(-err));
+		return err;
+	}
+	r.stream = stream;
+	err = ini_parse_stream(read_line, &r, take_value, &r);
+	if (ferror(stream)) {
+		log_error("%s: cannot be read", path);
+		return -EIO;
+	}
+	if (err > 0) {
+		log_error("%s:%d: neither '[section]' nor 'key = value' nor a comment (# or ;)", path, err);
+		r.errors++;
+	} else if (err < 0) {
+		log_error("%s: %s", path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	return r.errors;
+}
+
+/* @set is "section.key=value".  Returns the number of mistakes. */
+static int apply_set(struct config *config, const char *set)
+{
+	const char *dot = strchr(set, '.');
+	const char *equals = strchr(set, '=');
+	char section[32], key[32], where[128], why[320];
+	const struct option *option;
+	int err;
+
+	if (!dot || !equals || dot > equals || (size_t)(dot - set) >= sizeof(section) ||
+		(size_t)(equals - dot) > sizeof(key)) {
+		log_error("--set %s: expected section.key=value", set);
+		return 1;
+	}
+	snprintf(section, sizeof(section), "%.*s", (int)(dot - set), set);
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - dot - 1), dot + 1);
+	snprintf(where, sizeof(where), "--set %s.%s", section, key);
+	option = option_find(section, key);
+	if (!option) {
+		report_unknown(where, section, key);
+		return 1;
+	}
+	err = option_set(option, config, equals + 1, why, sizeof(why));
+	if (err)
+		log_error("%s: %s", where, err == -EINVAL ? why : strerror(-err));
+	return err ? 1 : 0;
+}
+
+/* ---- defaults that depend on other values --------------------------------------------------------- */
+
+static int set_default(char **field, const char *value)
+{
+	if (*field)
+		return 0;
+	*field = strdup(value);
+	return *field ? 0 : -ENOMEM;
+}
+
+/* The file's name without directory and ".cfg"; characters that a name cannot have become '-'. */
+static int default_name(struct config *config)
+{
+	autofree char *copy = strdup(config->path);
+	char name[49];
+	size_t len;
+
+	if (!copy)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "%s", basename(copy));
+	len = strlen(name);
+	if (len > 4 && !strcmp(name + len - 4, ".cfg"))
+		name[len - 4] = '\0';
+	for (char *c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+			*c = '-';
+	if (name[0] == '.' || name[0] == '-' || !name[0])
+		name[0] = 'g';
+	return set_default(&config->vm.name, name);
+}
+
+/* Makes a relative path relative to the directory of the configuration file. */
+static int resolve_path(const struct config *config, char **field)
+{
+	autofree char *copy = strdup(config->path);
+	char *joined;
+
+	if (!copy)
+		return -ENOMEM;
+	if (!*field || (*field)[0] == '/')
+		return 0;
+	if (asprintf(&joined, "%s/%s", dirname(copy), *field) < 0)
+		return -ENOMEM;
+	free(*field);
+	*field = joined;
+	return 0;
+}
+
+static int resolve_paths(struct config *config)
+{
+	for (size_t i = 0; i < nr_options; i++) {
+		const struct option *option = &options[i];
+		char **field = option_string(option, config);
+		bool word = option->type == OPTION_SINK && *field &&
+			(!strcmp(*field, "stdio") || !strcmp(*field, "none"));
+		int err;
+
+		if ((option->type != OPTION_PATH && option->type != OPTION_SINK) || word)
+			continue;
+		err = resolve_path(config, field);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int set_fallbacks(struct config *config)
+{
+	char why[320];
+
+	for (size_t i = 0; i < nr_options; i++) {
+		int err = options[i].fallback ?
+			option_set(&options[i], config, options[i].fallback, why, sizeof(why)) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int computed_defaults(struct config *config)
+{
+	autofree char *dir = NULL;
+	int err;
+
+	err = default_name(config);
+	if (!err)
+		err = resolve_paths(config);
+	if (!err)
+		err = set_default(&config->vm.kernel, "");
+	if (!err)
+		err = set_default(&config->recovery.kernel, config->vm.kernel);
+	if (!err)
+		err = set_default(&config->recovery.cmdline, config->vm.cmdline);
+	if (!err && asprintf(&dir, "/dev/shm/minivmm/%s", config->vm.name) < 0)
+		err = -ENOMEM;
+	if (!err)
+		err = set_default(&config->dump.dir, dir);
+	return err;
+}
+
+int config_load(struct config *ret, const char *path, const char *const *sets, size_t nr_sets)
+{
+	struct config config = {0};
+	int mistakes, err;
+
+	config.path = strdup(path);
+	err = config.path ? set_fallbacks(&config) : -ENOMEM;
+	if (err)
+		goto fail;
+	mistakes = read_file(&config, path);
+	if (mistakes < 0) {
+		err = mistakes;
+		goto fail;
+	}
+	for (size_t i = 0; i < nr_sets; i++)
+		mistakes += apply_set(&config, sets[i]);
+	err = computed_defaults(&config);
+	if (err)
+		goto fail;
+	if (!mistakes && !config.vm.kernel[0]) {
+		log_error("%s: [vm] kernel: missing; it names the kernel image to boot", path);
+		mistakes++;
+	}
+	err = mistakes ? -EINVAL : 0;
+	if (err)
+		goto fail;
+	*ret = config;
+	return 0;
+fail:
+	if (err == -ENOMEM)
+		log_error("%s: %s", path, strerror(ENOMEM));
+	config_fini(&config);
+	return err;
+}
+
+void config_fini(struct config *config)
+{
+	for (size_t i = 0; i < nr_options; i++) {
+		char **field = option_string(&options[i], config);
+
+		if (field) {
+			free(*field);
+			*field = NULL;
+		}
+	}
+	free(config->path);
+	config->path = NULL;
+}
+
+/* ---- printing --------------------------------------------------------------------------------------- */
+
+void config_print(const struct config *config, FILE *out)
+{
+	char value[VALUE_MAX];
+	const char *section = "";
+
+	fprintf(out, "# effective configuration of %s\n", config->path);
+	for (size_t i = 0; i < nr_options; i++) {
+		if (strcmp(section, options[i].section))
+			fprintf(out, "%s[%s]\n", i ? "\n" : "", options[i].section);
+		section = options[i].section;
+		option_format(&options[i], config, value, sizeof(value));
+		fprintf(out, "%s = %s\n", options[i].key, value);
+	}
+}
+
+void config_print_keys(FILE *out)
+{
+	for (size_t i = 0; i < nr_options; i++)
+		fprintf(out, "%s.%s\n", options[i].section, options[i].key);
+}
+
+void config_print_help(FILE *out)
+{
+	char allowed[160], name[64];
+
+	for (size_t i = 0; i < nr_options; i++) {
+		option_allowed(&options[i], allowed, sizeof(allowed));
+		snprintf(name, sizeof(name), "%s.%s", options[i].section, options[i].key);
+		fprintf(out, "  %-18s %s\n  %-18s   allowed: %s", name, options[i].help, "", allowed);
+		if (options[i].fallback)
+			fprintf(out, "; default: %s", options[i].fallback[0] ? options[i].fallback : "none");
+		fprintf(out, "\n");
+	}
+}

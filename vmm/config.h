@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/config.h - guest.cfg: what one guest is, how it is dumped, how it comes back.
+ *
+ * An INI file read by libinih, then overrides from the command line, then defaults and checks.
+ * vmm/options.c holds the table of keys; docs/guest.cfg.md documents each of them.
+ *
+ * Locks: none; a config is made by one thread and read-only afterwards.
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include "dump/base/num.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Every string is owned (heap) and never NULL after config_finish, "" = not given. */
+struct config {
+	char *path; /* of the file, for messages */
+	struct {
+		char *name;         /* of the guest: directory, dump names, messages */
+		char *kernel;       /* ELF file with a PVH entry note */
+		char *cmdline;
+		uint64_t memory;    /* bytes, multiple of 2 MiB */
+		uint64_t vcpus;
+		uint64_t watchdog;  /* ns without a heartbeat that count as a hang; 0 = off */
+	} vm;
+	struct {
+		bool enabled;
+		char *dir;          /* on tmpfs: regions and published dumps */
+		uint64_t huge_pages; /* index into huge_pages_names: auto, off */
+		uint64_t strategy;  /* index into dump_strategies[] */
+		uint64_t select;    /* index into dump_selectors[] */
+		uint64_t chunk;     /* bytes */
+		uint64_t workers;   /* 0 = chosen by the dumper */
+	} dump;
+	struct {
+		bool enabled;
+		char *kernel;       /* default: vm.kernel */
+		char *cmdline;      /* default: vm.cmdline */
+		uint64_t max;       /* recoveries in a row; 0 = none at all */
+		uint64_t backoff;   /* ns before a recovery that follows a crashed recovery; doubles */
+	} recovery;
+	struct {
+		char *output;       /* "stdio", "none" or a file */
+	} console;
+};
+
+/* Values of dump.huge_pages */
+enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_OFF };
+
+/*
+ * config_load - read @path, apply the @nr_sets overrides ("section.key=value"), fill in defaults, check.
+ * Errors: each mistake is one line through log_error() that names file, line, key, what was found
+ * and what is allowed.  -EINVAL when there was any, -errno if the file cannot be read.
+ * Owner:  *ret is the caller's, config_fini() frees it; after a failure there is nothing to free.
+ */
+int warn_unused config_load(struct config *ret, const char *path, const char *const *sets, size_t nr_sets);
+
+void config_fini(struct config *config);
+
+/* Writes the effective configuration in the file's own syntax. */
+void config_print(const struct config *config, FILE *out);
+
+/* Writes "section.key" lines: every key there is. */
+void config_print_keys(FILE *out);
+
+/* Writes every key with its allowed values, default and meaning, for --help. */
+void config_print_help(FILE *out);
+
+#endif /* VMM_CONFIG_H */

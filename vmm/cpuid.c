@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/cpuid.c - see cpuid.h */
+#include "vmm/cpuid.h"
+
+#include <string.h>
+
+enum cpuid_reg { EAX, EBX, ECX, EDX };
+
+/* Bits that the guest must not see, or must see, and why. */
+struct cpuid_rule {
+	uint32_t function, index;
+	enum cpuid_reg reg;
+	uint32_t clear, set;
+	const char *why;
+};
+
+#define BIT(n) (1u << (n))
+
+/* Bit numbers: Intel SDM vol. 2A CPUID; Documentation/virt/kvm/x86/cpuid.rst for 0x4000xxxx. */
+static const struct cpuid_rule rules[] = {
+	{1, 0, ECX, BIT(13), 0, "CMPXCHG16B: software KVMs announce it and cannot run it in ring 0"},
+	{1, 0, ECX, 0, BIT(31), "hypervisor present"},
+	{1, 0, ECX, BIT(3), 0, "MONITOR/MWAIT: would keep an idle vCPU from leaving to the host"},
+	{1, 0, ECX, BIT(5) | BIT(6), 0, "VMX, SMX: no nested guests"},
+	{0x80000001, 0, ECX, BIT(2), 0, "SVM: no nested guests"},
+	{7, 0, EBX, BIT(2), 0, "SGX: enclaves cannot be dumped"},
+	{7, 0, EDX, BIT(22) | BIT(24) | BIT(25), 0, "AMX: 8 KiB of state a vCPU, needs arch_prctl"},
+	{0x40000001, 0, EAX, BIT(7) | BIT(9) | BIT(11) | BIT(13) | BIT(16) | BIT(17), 0,
+		"KVM features that make hypercalls, which software KVMs cannot run: PV unhalt, PV TLB flush,"
+		" PV send IPI, PV sched yield, map GPA range, migration control"},
+	{0x40000001, 0, EAX, BIT(4) | BIT(10) | BIT(14), 0,
+		"asynchronous page faults: a vCPU that waits for memory is to wait"},
+};
+
+static uint32_t *reg_of(struct kvm_cpuid_entry2 *entry, enum cpuid_reg reg)
+{
+	switch (reg) {
+	case EAX:
+		return &entry->eax;
+	case EBX:
+		return &entry->ebx;
+	case ECX:
+		return &entry->ecx;
+	default:
+		return &entry->edx;
+	}
+}
+
+static void apply_rules(struct kvm_cpuid_entry2 *entry)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		uint32_t *reg = reg_of(entry, rules[i].reg);
+
+		if (entry->function != rules[i].function || entry->index != rules[i].index)
+			continue;
+		*reg = (*reg & ~rules[i].clear) | rules[i].set;
+	}
+}
+
+/* Smallest n with 2^n >= @count. */
+static uint32_t log2_up(uint32_t count)
+{
+	uint32_t bits = 0;
+
+	while ((1u << bits) < count)
+		bits++;
+	return bits;
+}
+
+static void set_topology(struct kvm_cpuid_entry2 *entry, uint32_t id, uint32_t nr_vcpus)
+{
+	switch (entry->function) {
+	case 1: /* EBX: initial APIC id in 31-24, logical processors in 23-16; EDX 28: HTT */
+		entry->ebx = (entry->ebx & 0xffff) | (id << 24) | (nr_vcpus << 16);
+		entry->edx = nr_vcpus > 1 ? entry->edx | BIT(28) : entry->edx & ~BIT(28);
+		break;
+	case 4: /* EAX 31-26: cores in the package - 1 */
+		entry->eax = (entry->eax & 0x03ffffff) | (((1u << log2_up(nr_vcpus)) - 1) << 26);
+		break;
+	case 0xb: /* level 0: threads (one a core), level 1: cores; EDX: x2APIC id */
+	case 0x1f:
+		entry->edx = id;
+		entry->eax = entry->index == 1 ? log2_up(nr_vcpus) : 0;
+		entry->ebx = entry->index == 0 ? 1 : entry->index == 1 ? nr_vcpus : 0;
+		entry->ecx = (entry->index & 0xff) | (entry->index < 2 ? (entry->index + 1) << 8 : 0);
+		break;
+	case 0x80000008: /* ECX 7-0: threads - 1, 15-12: bits of the APIC id that number them */
+		entry->ecx = (entry->ecx & ~0xf0ffu) | (nr_vcpus - 1) | (log2_up(nr_vcpus) << 12);
+		break;
+	default:
+		break;
+	}
+}
+
+void cpuid_for_vcpu(const struct kvm *kvm, uint32_t id, uint32_t nr_vcpus, struct kvm_cpuid_table *ret)
+{
+	memcpy(ret, &kvm->cpuid, sizeof(*ret));
+	for (uint32_t i = 0; i < ret->nent && i < KVM_CPUID_MAX; i++) {
+		apply_rules(&ret->entries[i]);
+		set_topology(&ret->entries[i], id, nr_vcpus);
+	}
+}

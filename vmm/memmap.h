@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/memmap.h - every guest-physical address and I/O port of the machine, each with its reason.
+ *
+ *      0x0000_0000 +--------------------+
+ *                  | real-mode area     | boot data at BOOT_INFO_BASE (loader.c)
+ *      0x0009_fc00 +--------------------+ LOW_RAM_END: above it firmware tables, reserved to the guest
+ *      0x0010_0000 +--------------------+ HIGH_RAM_BASE: kernel images
+ *                  | RAM                |
+ *      0xc000_0000 +--------------------+ HOLE_BASE: RAM ends here, what is left goes above 4 GiB
+ *                  | devices            |
+ *      0xfec0_0000 | IOAPIC             |
+ *      0xfee0_0000 | local APICs        |
+ *      0xfffb_c000 | KVM's own pages    |
+ *    0x1_0000_0000 +--------------------+ HOLE_END
+ *                  | RAM                |
+ *                  +--------------------+
+ */
+#ifndef VMM_MEMMAP_H
+#define VMM_MEMMAP_H
+
+#include <stdint.h>
+
+typedef uint64_t gpa_t; /* guest-physical address, bytes */
+
+/* Where conventional memory ends on a PC: the extended BIOS data area starts there. */
+#define LOW_RAM_END 0x9fc00ull
+/* The first megabyte ends: PC convention for the lowest address of a kernel. */
+#define HIGH_RAM_BASE 0x100000ull
+
+/* our choice: 1 GiB of hole holds all devices and leaves 3 GiB of RAM below 4 GiB, as QEMU's q35 does */
+#define HOLE_BASE 0xc0000000ull
+#define HOLE_END 0x100000000ull
+
+/* Boot data for the PVH entry; our choice: below 640 KiB, above the real-mode IVT, BDA and a zero page */
+#define BOOT_INFO_BASE 0x6000ull   /* hvm_start_info and its memory map: one page */
+#define BOOT_CMDLINE_BASE 0x7000ull /* command line: up to BOOT_CMDLINE_MAX with the NUL */
+#define BOOT_CMDLINE_MAX 4096
+
+/* Intel SDM vol. 3A 11.4.1: reset address of the local APIC registers */
+#define LAPIC_BASE 0xfee00000ull
+/* KVM's in-kernel IOAPIC */
+#define IOAPIC_BASE 0xfec00000ull
+
+/*
+ * Three pages for a real-mode TSS and one for an identity map, which KVM needs on Intel hosts
+ * without unrestricted guests (KVM_SET_TSS_ADDR).  Same places as other VMMs: below the BIOS area.
+ */
+#define KVM_IDENTITY_MAP_BASE 0xfffbc000ull
+#define KVM_TSS_BASE 0xfffbd000ull
+
+/* I/O ports */
+#define PORT_SERIAL0 0x3f8 /* first serial port of a PC, IRQ 4 */
+#define IRQ_SERIAL0 4
+#define PORT_POST 0x80     /* power-on self test codes of a PC */
+
+#endif /* VMM_MEMMAP_H */

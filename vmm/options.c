@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/options.c - see options.h.  Adding a key: one line in options[], one field in struct config. */
+#include "vmm/options.h"
+
+#include "dump/record.h"
+#include "dump/tables.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* our choice: what fits in file names with time and suffix (DUMP_NAME_MAX), and in sun_path later */
+#define NAME_LEN_MAX 48
+/* our choice: far above any sensible time-out, small enough to add to a clock without overflow */
+#define DURATION_MAX (24 * 3600 * NSEC_PER_SEC)
+
+static const char *strategy_name(size_t index)
+{
+	return index < dump_nr_strategies ? dump_strategies[index].name : NULL;
+}
+
+static const char *selector_name(size_t index)
+{
+	return index < dump_nr_selectors ? dump_selectors[index].name : NULL;
+}
+
+static const char *huge_pages_name(size_t index)
+{
+	static const char *const names[] = {[HUGE_PAGES_AUTO] = "auto", [HUGE_PAGES_OFF] = "off"};
+
+	return index < ARRAY_LEN(names) ? names[index] : NULL;
+}
+
+#define FIELD(s, f) .section = #s, .key = #f, .offset = offsetof(struct config, s.f)
+
+const struct option options[] = {
+	{FIELD(vm, name), .type = OPTION_NAME, .help = "name of the guest (default: the file's name without .cfg)"},
+	{FIELD(vm, kernel), .type = OPTION_PATH, .help = "kernel image: ELF with a PVH entry note (required)"},
+	{FIELD(vm, cmdline), .type = OPTION_STRING, .fallback = "", .help = "kernel command line"},
+	/* 16M: less does not hold a kernel; 128G: FW_BLOCK_SHIFT reaches 256 GiB of addresses */
+	{FIELD(vm, memory), .type = OPTION_SIZE, .fallback = "512M", .min = MIB(16), .max = GIB(128),
+		.multiple = PAGE_SIZE_2M, .help = "guest RAM"},
+	{FIELD(vm, vcpus), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_VCPUS_MAX,
+		.help = "number of vCPUs"},
+	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,
+		.help = "time without a heartbeat call that counts as a hang; 0 = never"},
+
+	{FIELD(dump, enabled), .type = OPTION_BOOL, .fallback = "yes", .help = "dump a crashed VM"},
+	{FIELD(dump, dir), .type = OPTION_PATH,
+		.help = "directory on tmpfs for guest RAM and dumps (default: /dev/shm/minivmm/<vm.name>)"},
+	{FIELD(dump, huge_pages), .type = OPTION_CHOICE, .fallback = "auto", .choice = huge_pages_name,
+		.help = "auto: as root, mount a tmpfs with huge pages on /dev/shm/minivmm; off: take what is there"},
+	{FIELD(dump, strategy), .type = OPTION_CHOICE, .fallback = "vmapp", .choice = strategy_name,
+		.help = "who moves the bytes into the dump"},
+	{FIELD(dump, select), .type = OPTION_CHOICE, .fallback = "all", .choice = selector_name,
+		.help = "which pages belong in the dump"},
+	{FIELD(dump, chunk), .type = OPTION_SIZE, .fallback = "2M", .min = KIB(64), .max = GIB(1),
+		.power_of_two = true, .help = "unit of dumping and of giving memory back"},
+	{FIELD(dump, workers), .type = OPTION_UINT, .fallback = "0", .min = 0, .max = 64,
+		.help = "threads that dump; 0 = chosen by the dumper"},
+
+	{FIELD(recovery, enabled), .type = OPTION_BOOL, .fallback = "yes",
+		.help = "start a recovery VM when the guest crashes"},
+	{FIELD(recovery, kernel), .type = OPTION_PATH, .help = "its kernel image (default: vm.kernel)"},
+	{FIELD(recovery, cmdline), .type = OPTION_STRING, .help = "its command line (default: vm.cmdline)"},
+	{FIELD(recovery, max), .type = OPTION_UINT, .fallback = "5", .min = 0, .max = 1000000,
+		.help = "recoveries in a row; a VM that ran 60 s after it was ready ends the row"},
+	{FIELD(recovery, backoff), .type = OPTION_DURATION, .fallback = "1s", .min = 0, .max = DURATION_MAX,
+		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at most"},
+
+	{FIELD(console, output), .type = OPTION_SINK, .fallback = "stdio",
+		.help = "console: stdio, none, or a file to append to"},
+};
+const size_t nr_options = ARRAY_LEN(options);
+
+const struct option *option_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < nr_options; i++)
+		if (!strcmp(options[i].section, section) && !strcmp(options[i].key, key))
+			return &options[i];
+	return NULL;
+}
+
+char **option_string(const struct option *option, struct config *config)
+{
+	switch (option->type) {
+	case OPTION_NAME:
+	case OPTION_STRING:
+	case OPTION_PATH:
+	case OPTION_SINK:
+		return (char **)((char *)config + option->offset);
+	default:
+		return NULL;
+	}
+}
+
+static uint64_t *option_number(const struct option *option, struct config *config)
+{
+	return (uint64_t *)(void *)((char *)config + option->offset);
+}
+
+static bool *option_bool(const struct option *option, struct config *config)
+{
+	return (bool *)((char *)config + option->offset);
+}
+
+/* ---- units ------------------------------------------------------------------------------------ */
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+/* Largest first: format_units() takes the first that divides. */
+static const struct unit size_units[] = {
+	{"T", GIB(1024)}, {"G", GIB(1)}, {"M", MIB(1)}, {"K", KIB(1)}, {"", 1}, {NULL, 0},
+};
+static const struct unit duration_units[] = {
+	{"m", 60 * NSEC_PER_SEC}, {"s", NSEC_PER_SEC}, {"ms", NSEC_PER_MSEC}, {"us", NSEC_PER_USEC},
+	{"ns", 1}, {NULL, 0},
+};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(enum option_type type)
+{
+	return type == OPTION_SIZE ? size_units : type == OPTION_DURATION ? duration_units : no_units;
+}
+
+static int parse_units(const char *value, const struct unit *units, uint64_t bare, uint64_t *ret)
+{
+	unsigned long long number;
+	char *end;
+
+	if (!isdigit((unsigned char)value[0]))
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (errno)
+		return -ERANGE;
+	if (!*end)
+		return u64_mul_overflows(number, bare, ret) ? -ERANGE : 0;
+	for (; units->suffix; units++)
+		if (units->suffix[0] && !strcasecmp(end, units->suffix))
+			return u64_mul_overflows(number, units->factor, ret) ? -ERANGE : 0;
+	return -EINVAL;
+}
+
+static void format_units(uint64_t value, const struct unit *units, char *buf, size_t size)
+{
+	if (!value) {
+		snprintf(buf, size, "0");
+		return;
+	}
+	while (value % units->factor)
+		units++;
+	snprintf(buf, size, "%" PRIu64 "%s", value / units->factor, units->suffix);
+}
+
+/* ---- one value ---------------------------------------------------------------------------------- */
+
+void option_allowed(const struct option *option, char *buf, size_t size)
+{
+	char min[24], max[24], multiple[24];
+	size_t len = 0;
+
+	switch (option->type) {
+	case OPTION_NAME:
+		snprintf(buf, size, "1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'",
+			NAME_LEN_MAX);
+		break;
+	case OPTION_STRING:
+		snprintf(buf, size, "text");
+		break;
+	case OPTION_PATH:
+		snprintf(buf, size, "a path");
+		break;
+	case OPTION_SINK:
+		snprintf(buf, size, "stdio, none or a path");
+		break;
+	case OPTION_BOOL:
+		snprintf(buf, size, "yes or no");
+		break;
+	case OPTION_CHOICE:
+		buf[0] = '\0';
+		for (size_t i = 0; option->choice(i) && len < size; i++)
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", option->choice(i));
+		break;
+	case OPTION_UINT:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		format_units(option->min, units_of(option->type), min, sizeof(min));
+		format_units(option->max, units_of(option->type), max, sizeof(max));
+		format_units(option->multiple, units_of(option->type), multiple, sizeof(multiple));
+		snprintf(buf, size, "%s to %s%s%s%s", min, max, option->multiple ? ", a multiple of " : "",
+			option->multiple ? multiple : "", option->power_of_two ? ", a power of two" : "");
+		break;
+	}
+}
+
+static bool name_is_valid(const char *value)
+{
+	size_t len = strlen(value);
+
+	if (!len || len > NAME_LEN_MAX || value[0] == '.' || value[0] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)value[i]) && !strchr("._-", value[i]))
+			return false;
+	return true;
+}
+
+static int set_number(const struct option *option, struct config *config, const char *value)
+{
+	uint64_t bare = option->type == OPTION_DURATION ? NSEC_PER_SEC : 1;
+	uint64_t number;
+	int err = parse_units(value, units_of(option->type), bare, &number);
+
+	if (err)
+		return err;
+	if (number < option->min || number > option->max)
+		return -ERANGE;
+	if (option->multiple && number % option->multiple)
+		return -EINVAL;
+	if (option->power_of_two && !u64_is_pow2(number))
+		return -EINVAL;
+	*option_number(option, config) = number;
+	return 0;
+}
+
+static int set_choice(const struct option *option, struct config *config, const char *value)
+{
+	for (size_t i = 0; option->choice(i); i++) {
+		if (!strcmp(option->choice(i), value)) {
+			*option_number(option, config) = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int set_bool(const struct option *option, struct config *config, const char *value)
+{
+	bool yes = !strcasecmp(value, "yes") || !strcasecmp(value, "true") || !strcmp(value, "1");
+	bool no = !strcasecmp(value, "no") || !strcasecmp(value, "false") || !strcmp(value, "0");
+
+	if (!yes && !no)
+		return -EINVAL;
+	*option_bool(option, config) = yes;
+	return 0;
+}
+
+static int set_string(const struct option *option, struct config *config, const char *value)
+{
+	char **field = option_string(option, config);
+	char *copy;
+
+	if (option->type == OPTION_NAME && !name_is_valid(value))
+		return -EINVAL;
+	if ((option->type == OPTION_PATH || option->type == OPTION_SINK) && !value[0])
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int option_set(const struct option *option, struct config *config, const char *value, char *why, size_t why_size)
+{
+	char allowed[160];
+	int err = -EINVAL;
+
+	switch (option->type) {
+	case OPTION_NAME:
+	case OPTION_STRING:
+	case OPTION_PATH:
+	case OPTION_SINK:
+		err = set_string(option, config, value);
+		break;
+	case OPTION_BOOL:
+		err = set_bool(option, config, value);
+		break;
+	case OPTION_CHOICE:
+		err = set_choice(option, config, value);
+		break;
+	case OPTION_UINT:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		err = set_number(option, config, value);
+		break;
+	}
+	if (!err || err == -ENOMEM)
+		return err;
+	option_allowed(option, allowed, sizeof(allowed));
+	snprintf(why, why_size, "'%s' is not allowed; allowed: %s", value, allowed);
+	return -EINVAL;
+}
+
+void option_format(const struct option *option, const struct config *config, char *buf, size_t size)
+{
+	struct config *fields = (struct config *)(uintptr_t)config; /* only read below */
+	char **string = option_string(option, fields);
+
+	if (string)
+		snprintf(buf, size, "%s", *string ? *string : "");
+	else if (option->type == OPTION_BOOL)
+		snprintf(buf, size, "%s", *option_bool(option, fields) ? "yes" : "no");
+	else if (option->type == OPTION_CHOICE)
+		snprintf(buf, size, "%s", option->choice(*option_number(option, fields)));
+	else
+		format_units(*option_number(option, fields), units_of(option->type), buf, size);
+}

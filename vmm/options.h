@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/options.h - the typed table behind guest.cfg: one entry a key.
+ *
+ * Parsing and printing of single values; knows nothing of files, lines or sections' order.
+ */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include "vmm/config.h"
+
+#include <stddef.h>
+
+enum option_type {
+	OPTION_NAME,     /* letters, digits, '.', '_', '-' */
+	OPTION_STRING,
+	OPTION_PATH,     /* relative ones are meant from the directory of the configuration file */
+	OPTION_SINK,     /* "stdio", "none" or a path */
+	OPTION_BOOL,     /* yes, no */
+	OPTION_UINT,
+	OPTION_SIZE,     /* bytes with K, M, G, T */
+	OPTION_DURATION, /* ns, us, ms, s, m; a bare number counts seconds */
+	OPTION_CHOICE,   /* a name of a table */
+};
+
+struct option {
+	const char *section;
+	const char *key;
+	enum option_type type;
+	size_t offset;            /* of the field in struct config: char *, bool or uint64_t by type */
+	const char *fallback;     /* default as one would write it; NULL = computed or required */
+	uint64_t min, max;        /* UINT, SIZE, DURATION */
+	uint64_t multiple;        /* SIZE: must divide the value; 0 = any */
+	bool power_of_two;        /* SIZE */
+	const char *(*choice)(size_t index); /* CHOICE: name number @index, NULL past the last */
+	const char *help;         /* one line */
+};
+
+extern const struct option options[];
+extern const size_t nr_options;
+
+/* NULL if there is no such key. */
+const struct option *option_find(const char *section, const char *key);
+
+/*
+ * option_set - parse @value and store it in the option's field of @config.
+ * Errors: -EINVAL with a sentence in @why: what was found and what is allowed; -ENOMEM.
+ * Strings in @config are replaced (the old one is freed).
+ */
+int warn_unused option_set(const struct option *option, struct config *config, const char *value, char *why,
+			   size_t why_size);
+
+/* Writes the field's value as option_set would read it back. */
+void option_format(const struct option *option, const struct config *config, char *buf, size_t size);
+
+/* Writes what values are allowed, e.g. "16M to 128G, a multiple of 2M". */
+void option_allowed(const struct option *option, char *buf, size_t size);
+
+/* The char * field of a NAME, STRING, PATH or SINK option; NULL for other types. */
+char **option_string(const struct option *option, struct config *config);
+
+#endif /* VMM_OPTIONS_H */

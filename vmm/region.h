@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/region.h - the RAM of one VM: an unnamed file on tmpfs, laid out as a vmcore (dump/layout.h).
+ *
+ * The file is mapped once, for KVM's memory slots.  minivmm itself never dereferences the mapping:
+ * gmem.h copies through the file, so that a full tmpfs is an error and not a SIGBUS.
+ *
+ * Locks: none.  The layout is fixed at creation; one thread creates, unmaps and destroys.
+ */
+#ifndef VMM_REGION_H
+#define VMM_REGION_H
+
+#include "dump/layout.h"
+
+struct region {
+	int fd;                    /* owned; the file can still be linked into its directory */
+	struct dump_layout layout;
+	char *map;                 /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
+	void *reserve;             /* owned; the address range that holds @map */
+	uint64_t reserve_size;     /* bytes */
+};
+
+/*
+ * region_create - a file of @ram bytes of guest RAM in @dir_fd (tmpfs), empty, mapped.
+ * Errors: -errno.  Owner: region_destroy().
+ */
+int warn_unused region_create(struct region *ret, int dir_fd, uint64_t ram);
+
+/* Drops the mapping; the file stays open.  For KVM slots this must come after the VM is gone. */
+void region_unmap(struct region *region);
+
+/* Unmaps and closes; accepts an all-zero region with fd -1. */
+void region_destroy(struct region *region);
+
+/* Host address of RAM offset @off, for memory slots only. */
+static inline uint64_t region_hva(const struct region *region, uint64_t off)
+{
+	return (uint64_t)(uintptr_t)region->map + off;
+}
+
+#endif /* VMM_REGION_H */
