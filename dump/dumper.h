@@ -18,16 +18,20 @@
 
 #include "dump/record.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* argv[1] of the process; the socket is file descriptor DUMPER_SOCKET_FD */
 #define DUMPER_COMMAND "dumper"
 #define DUMPER_SOCKET_FD 3
+/* our choice: an idle dumper exits within a millisecond, on a loaded host within a few slices */
+#define DUMPER_EXIT_MS 1000
 
 struct dumper {
 	pid_t pid;  /* 0 = not running */
 	int socket; /* owned, SOCK_SEQPACKET, close-on-exec; -1 = none */
+	bool busy;  /* a crash was sent and neither DONE nor FAILED has come back */
 };
 
 enum dumper_event_type {
@@ -47,7 +51,7 @@ struct dumper_event {
 	uint64_t released;   /* bytes of host memory given back to the host so far */
 	uint64_t dumped;     /* bytes of guest memory written into the dump */
 	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
-	char text[256];      /* NUL-terminated; DUMPER_FAILED: which object and why */
+	char text[512];      /* NUL-terminated; DUMPER_FAILED: which object, why, and what is kept under which name */
 };
 
 /*
@@ -60,6 +64,7 @@ static inline void dumper_init(struct dumper *dumper)
 {
 	dumper->pid = 0;
 	dumper->socket = -1;
+	dumper->busy = false;
 }
 
 /*
@@ -77,7 +82,10 @@ int warn_unused dumper_start(struct dumper *dumper, int record_fd, int region_fd
  */
 int warn_unused dumper_receive(struct dumper *dumper, struct dumper_event *ret_event);
 
-/* Closes the socket (an idle dumper then exits, a busy one finishes) and reaps if it has ended. */
+/*
+ * Closes the socket: an idle dumper then exits and is waited for (at most DUMPER_EXIT_MS); a busy one
+ * finishes by itself, and is reaped only if it has ended already.  @dumper is then as after dumper_init.
+ */
 void dumper_fini(struct dumper *dumper);
 
 /* Body of the process.  @socket is owned.  Result: exit status of the process. */

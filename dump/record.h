@@ -58,7 +58,7 @@ struct dump_options {
 	uint32_t selector; /* index into dump_selectors[] */
 	uint32_t workers;  /* threads, 1..64; 0 = as many as the host has CPUs, at most 4 */
 	uint32_t pad;
-	uint64_t chunk;    /* bytes of one unit of dumping and release; power of two, 64 KiB .. 1 GiB */
+	uint64_t chunk;    /* bytes of one unit of dumping and release; power of two, DUMP_CHUNK_MIN .. _MAX */
 };
 
 /* Layout of one segment register as in QEMU's CPU note (docs/vmcore.md). */
@@ -123,7 +123,11 @@ struct dump_record {
  */
 int warn_unused dump_record_create(uint32_t nr_cpus, int *ret_fd, struct dump_record **ret_record);
 
-/* dump_record_map - map a record received as @fd and check every field a reader relies on. */
+/*
+ * dump_record_map - map a record received as @fd and check every field a reader relies on.  The
+ * file is sealed against changes of its size, so that neither process can make the other fault.
+ * Errors: -EINVAL for a record that breaks a rule, else -errno.  @fd stays the caller's.
+ */
 int warn_unused dump_record_map(int fd, struct dump_record **ret_record);
 
 void dump_record_unmap(struct dump_record *record); /* NULL is fine */

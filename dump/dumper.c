@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/dumper.c - the body of the dumper process: one request, one dump, again.
+ *
+ * The main thread receives, runs the engine and reports the end.  Progress is sent by whichever
+ * worker comes by when it is due; it never waits for a VMM that is slow or gone.
+ */
+#include "dump/dumper.h"
+
+#include "dump/base/cleanup.h"
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "dump/dumper_wire.h"
+#include "dump/engine.h"
+#include "dump/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* our choice: a progress bar needs no more */
+#define PROGRESS_INTERVAL_NS (50 * NSEC_PER_MSEC)
+
+/* our choice: the dump is what the recovery VM waits for, so it is not worth less than the VM */
+#define DUMPER_NICE 0
+
+/* One connection to the VMM; outlives each dump. */
+struct session {
+	int socket;
+	int proc_fd;
+	pthread_mutex_t progress_lock; /* guards @progress_ns, and the order of progress messages */
+	uint64_t progress_ns; /* when the last one was sent */
+};
+
+static struct dumper_event make_event(const struct dump_engine *engine, enum dumper_event_type type)
+{
+	return (struct dumper_event){
+		.type = type,
+		.generation = engine->record->generation,
+		.done = engine->done,
+		.total = engine->layout.ram,
+		.released = engine->released,
+		.dumped = engine->dumped,
+	};
+}
+
+/* False if the VMM is gone, or when not to @wait its buffer is full. */
+static bool send_event(const struct session *session, const struct dumper_event *event, bool wait)
+{
+	ssize_t n;
+
+	do
+		n = send(session->socket, event, sizeof(*event), MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*event);
+}
+
+static void send_progress(struct session *session, const struct dump_engine *engine, bool last)
+{
+	uint64_t now = clock_mono_ns();
+	struct dumper_event event;
+
+	if (last)
+		pthread_mutex_lock(&session->progress_lock);
+	else if (pthread_mutex_trylock(&session->progress_lock))
+		return;
+	if (last || now - session->progress_ns >= PROGRESS_INTERVAL_NS) {
+		session->progress_ns = now;
+		event = make_event(engine, DUMPER_PROGRESS);
+		send_event(session, &event, false);
+	}
+	pthread_mutex_unlock(&session->progress_lock);
+}
+
+static void on_notice(struct dump_engine *engine, enum dump_notice notice)
+{
+	struct session *session = engine->notify_arg;
+	struct dumper_event event;
+
+	switch (notice) {
+	case DUMP_NOTICE_LINKED:
+		event = make_event(engine, DUMPER_LINKED);
+		send_event(session, &event, false);
+		break;
+	case DUMP_NOTICE_PROGRESS:
+	case DUMP_NOTICE_COPIED:
+		send_progress(session, engine, notice == DUMP_NOTICE_COPIED);
+		break;
+	}
+}
+
+/* Host memory behind the published dump; 0 if it cannot be asked. */
+static uint64_t file_bytes(const struct dump_engine *engine)
+{
+	struct stat st;
+
+	if (fstatat(engine->dir_fd, engine->names.final, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
+}
+
+/* Nobody else may be there to tell the operator, so then the dumper does. */
+static void report(const struct session *session, const struct dump_engine *engine, int error)
+{
+	struct dumper_event event = make_event(engine, error ? DUMPER_FAILED : DUMPER_DONE);
+
+	event.status = error;
+	if (error)
+		snprintf(event.text, sizeof(event.text), "%s", engine->why);
+	else
+		event.file_bytes = file_bytes(engine);
+	if (send_event(session, &event, true))
+		return;
+	if (error)
+		log_error("dump %s failed: %s", engine->record->name, engine->why);
+	else
+		log_info("dump %s.vmcore is complete", engine->record->name);
+}
+
+static void report_refusal(const struct session *session, int error, const char *what)
+{
+	struct dumper_event event = {.type = DUMPER_FAILED, .status = error};
+
+	snprintf(event.text, sizeof(event.text), "request refused: %s: %s", what, strerror(-error));
+	if (!send_event(session, &event, true))
+		log_error("%s", event.text);
+}
+
+/* NULL if the region is what the record says, else what is wrong. */
+static const char *check_region(int fd, const struct dump_layout *layout)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
+		return "the region is not open for reading and writing";
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return "the region is no regular file";
+	if ((uint64_t)st.st_size != dump_layout_file_size(layout))
+		return "the region's size is not its layout's";
+	return NULL;
+}
+
+static const char *check_dir(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ? "the dump directory is no directory" : NULL;
+}
+
+static void serve(struct session *session, const int fds[DUMPER_NR_FDS])
+{
+	struct dump_engine engine = {
+		.region_fd = fds[DUMPER_FD_REGION],
+		.dir_fd = fds[DUMPER_FD_DIR],
+		.proc_fd = session->proc_fd,
+		.notify = on_notice,
+		.notify_arg = session,
+	};
+	const char *wrong;
+	int r;
+
+	r = dump_record_map(fds[DUMPER_FD_RECORD], &engine.record);
+	if (r) {
+		report_refusal(session, r, "the crash record breaks a rule");
+		return;
+	}
+	wrong = check_region(engine.region_fd, &engine.record->layout);
+	if (!wrong)
+		wrong = check_dir(engine.dir_fd);
+	if (wrong) {
+		report_refusal(session, -EINVAL, wrong);
+	} else {
+		session->progress_ns = 0;
+		r = dump_engine_run(&engine);
+		report(session, &engine, r);
+	}
+	dump_record_unmap(engine.record);
+}
+
+/* Takes the descriptors out of @msg into @fds; result: their number.  The buffer has no room for more. */
+static size_t take_fds(struct msghdr *msg, int fds[DUMPER_NR_FDS])
+{
+	size_t nr = 0;
+
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		assert(nr <= DUMPER_NR_FDS);
+		memcpy(fds, CMSG_DATA(cmsg), nr * sizeof(int));
+	}
+	return nr;
+}
+
+/* One message.  Result: 1 and three descriptors in @fds; 0 when the VMM is gone; -EPROTO for rubbish. */
+static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
+{
+	struct dumper_request request = {0};
+	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(DUMPER_NR_FDS * sizeof(int))];
+	} control;
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(
+			DUMPER_NR_FDS * sizeof(int)) /* CMSG_SPACE would admit a fourth */};
+	ssize_t n;
+
+	do
+		n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return 0;
+	*ret_nr_fds = take_fds(&msg, fds);
+	if (n != sizeof(request) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+		request.magic != DUMPER_REQUEST_MAGIC || request.nr_fds != DUMPER_NR_FDS ||
+		*ret_nr_fds != DUMPER_NR_FDS)
+		return -EPROTO;
+	return 1;
+}
+
+static void prepare_process(void)
+{
+	/* A VMM that is gone, a full disk quota: results of calls, not the end of the process. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	close_range(DUMPER_SOCKET_FD + 1, ~0u, 0);
+	if (DUMPER_NICE && setpriority(PRIO_PROCESS, 0, DUMPER_NICE) < 0)
+		log_debug("dumper: nice %d: %s", DUMPER_NICE, strerror(errno));
+}
+
+int dumper_main(int socket)
+{
+	struct session session = {.socket = socket, .progress_lock = PTHREAD_MUTEX_INITIALIZER};
+	int r;
+
+	prepare_process();
+	session.proc_fd = publish_proc_open();
+	if (session.proc_fd < 0) {
+		log_error("dumper: cannot open /proc/self/fd: %s", strerror(-session.proc_fd));
+		return EXIT_FAILURE;
+	}
+	r = sandbox_enter();
+	if (r)
+		log_warn("dumper: the sandbox is not complete: %s", strerror(-r));
+	for (;;) {
+		int fds[DUMPER_NR_FDS] = {-1, -1, -1};
+		size_t nr_fds = 0;
+
+		r = receive(socket, fds, &nr_fds);
+		if (!r)
+			break;
+		if (r > 0)
+			serve(&session, fds);
+		else
+			report_refusal(&session, r, "not a request");
+		for (size_t i = 0; i < nr_fds; i++)
+			close(fds[i]);
+	}
+	close(session.proc_fd);
+	close(socket);
+	return EXIT_SUCCESS;
+}

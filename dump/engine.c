@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dump/engine.c - see engine.h */
+#include "dump/engine.h"
+
+#include "dump/base/cleanup.h"
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "dump/tables.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* our choice, for dump.workers = 0: more copy threads than this gain nothing (docs/performance.md) */
+#define WORKERS_AUTO_MAX 4
+
+/* The used part of a head room, the same for region and dump. */
+struct head {
+	unsigned char *bytes;
+	size_t len;
+	uint64_t timeline_off; /* file offset of the timeline text */
+};
+
+static void notify(struct dump_engine *engine, enum dump_notice notice)
+{
+	if (engine->notify)
+		engine->notify(engine, notice);
+}
+
+static void mark(struct dump_engine *engine, enum dump_moment moment)
+{
+	dump_record_mark(engine->record, moment, clock_mono_ns());
+}
+
+int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	pthread_mutex_lock(&engine->lock);
+	if (!engine->error) {
+		engine->error = error;
+		va_start(args, fmt);
+		len = vsnprintf(engine->why, sizeof(engine->why), fmt, args);
+		va_end(args);
+		if (len >= 0 && (size_t)len < sizeof(engine->why))
+			snprintf(engine->why + len, sizeof(engine->why) - (size_t)len, ": %s",
+				strerror(-error));
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return error;
+}
+
+int dump_engine_extent(const struct dump_engine *engine, uint64_t from, uint64_t end, uint64_t *ret_start,
+	uint64_t *ret_end)
+{
+	uint64_t head = engine->layout.head;
+	off_t start, stop;
+
+	if (from >= end)
+		return 0;
+	start = lseek(engine->region_fd, (off_t)(head + from), SEEK_DATA);
+	if (start < 0)
+		return errno == ENXIO ? 0 : -errno;
+	if ((uint64_t)start >= head + end)
+		return 0;
+	stop = lseek(engine->region_fd, start, SEEK_HOLE);
+	if (stop < 0)
+		return -errno;
+	*ret_start = (uint64_t)start - head;
+	*ret_end = u64_min((uint64_t)stop - head, end);
+	return 1;
+}
+
+static int release(struct dump_engine *engine, uint64_t off, uint64_t len)
+{
+	off_t at = (off_t)(engine->layout.head + off);
+	int r;
+
+	do
+		r = fallocate(
+			engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)len);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated)
+{
+	static atomic_flag logged = ATOMIC_FLAG_INIT;
+	uint64_t off, len;
+	int r;
+
+	dump_engine_chunk(engine, index, &off, &len);
+	dump_tail_chunk_done(&engine->tail, index);
+	r = release(engine, off, len);
+	if (!r) {
+		atomic_fetch_add(&engine->released, populated);
+		if (!atomic_load(&engine->record->moments[DUMP_MOMENT_FIRST_RELEASE]))
+			mark(engine, DUMP_MOMENT_FIRST_RELEASE);
+	} else if (!atomic_flag_test_and_set(&logged)) {
+		log_warn("cannot release memory of the crashed VM: %s", strerror(-r));
+	}
+	atomic_fetch_add(&engine->done, len);
+	notify(engine, DUMP_NOTICE_PROGRESS);
+}
+
+/*
+ * The region gets the head too, so that it is a vmcore by itself from the moment it has a name.  If
+ * there is no room for that, a region without it is still better than none.
+ */
+static void describe_region(struct dump_engine *engine, const struct head *head)
+{
+	struct vmcore_trailer trailer;
+	uint64_t trailer_off = dump_layout_file_size(&engine->layout) - PAGE_SIZE_4K;
+	int r;
+
+	vmcore_trailer_init(&trailer, engine->record, VMCORE_ROLE_REGION);
+	r = io_pwrite_full(engine->region_fd, head->bytes, head->len, 0);
+	if (!r)
+		r = io_pwrite_full(engine->region_fd, &trailer, sizeof(trailer), trailer_off);
+	if (r)
+		log_debug("%s has no metadata: %s", engine->names.region_partial, strerror(-r));
+}
+
+static int link_region(struct dump_engine *engine)
+{
+	int r = publish_link(
+		engine->proc_fd, engine->region_fd, engine->dir_fd, engine->names.region_partial);
+
+	if (r == -EXDEV) {
+		log_warn("%s: the guest's memory is on another file system; a kill during the dump loses "
+			 "what is not dumped yet",
+			engine->names.region_partial);
+		return 0;
+	}
+	if (r)
+		return dump_engine_fail(engine, r, "cannot link %s", engine->names.region_partial);
+	engine->region_linked = true;
+	return 0;
+}
+
+static int make_dump(struct dump_engine *engine, const struct head *head)
+{
+	int r;
+
+	r = publish_tmpfile(engine->dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot create the dump file");
+	r = io_pwrite_full(engine->dump_fd, head->bytes, head->len, 0);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot write the head of %s", engine->names.dump_partial);
+	r = dump_tail_init(&engine->tail, engine->dump_fd, engine->record);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot make the tables of %s", engine->names.dump_partial);
+	r = publish_link(engine->proc_fd, engine->dump_fd, engine->dir_fd, engine->names.dump_partial);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot link %s", engine->names.dump_partial);
+	engine->dump_linked = true;
+	mark(engine, DUMP_MOMENT_LINKED);
+	notify(engine, DUMP_NOTICE_LINKED);
+	return 0;
+}
+
+/*
+ * Bytes that the dump needs at most before releasing gives them back: a chunk for each worker, or all
+ * of the region when its memory is not the directory's.
+ */
+static uint64_t space_needed(const struct dump_engine *engine)
+{
+	uint64_t in_flight = engine->workers * engine->chunk;
+	struct stat region, dir;
+
+	if (fstat(engine->region_fd, &region) || fstat(engine->dir_fd, &dir))
+		return in_flight;
+	if (region.st_dev == dir.st_dev)
+		return u64_min(in_flight, engine->layout.ram);
+	return u64_min((uint64_t)region.st_blocks * 512, engine->layout.ram);
+}
+
+static int check_space(struct dump_engine *engine)
+{
+	uint64_t need = space_needed(engine);
+	struct statfs fs;
+	uint64_t have;
+
+	if (fstatfs(engine->dump_fd, &fs) < 0)
+		return dump_engine_fail(
+			engine, -errno, "cannot ask for the free space of the dump directory");
+	have = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	if (!fs.f_blocks || have >= need) /* no blocks: a tmpfs without a limit */
+		return 0;
+	return dump_engine_fail(engine, -ENOSPC,
+		"the dump directory has %llu MiB free, the dump needs %llu MiB",
+		(unsigned long long)(have >> 20), (unsigned long long)((need + MIB(1) - 1) >> 20));
+}
+
+static int map_ram(struct dump_engine *engine)
+{
+	void *at = mmap(NULL, engine->layout.ram, PROT_READ, MAP_SHARED | MAP_NORESERVE, engine->region_fd,
+		(off_t)engine->layout.head);
+
+	if (at == MAP_FAILED)
+		return dump_engine_fail(engine, -errno, "cannot map the crashed VM's memory");
+	engine->ram = at;
+	return 0;
+}
+
+static int move_bytes(struct dump_engine *engine)
+{
+	const struct dump_options *options = &engine->record->options;
+	int r;
+
+	r = check_space(engine);
+	if (!r)
+		r = map_ram(engine);
+	if (r)
+		return r;
+	r = dump_selectors[options->selector].select(engine);
+	if (r)
+		return dump_engine_fail(engine, r, "selector %s", dump_selectors[options->selector].name);
+	dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
+	r = dump_strategies[options->strategy].run(engine);
+	if (r)
+		return dump_engine_fail(engine, r, "strategy %s", dump_strategies[options->strategy].name);
+	assert(atomic_load(&engine->done) == engine->layout.ram);
+	mark(engine, DUMP_MOMENT_COPIED);
+	notify(engine, DUMP_NOTICE_COPIED);
+	return 0;
+}
+
+static int publish(struct dump_engine *engine, const struct head *head)
+{
+	char text[VMCORE_TIMELINE_BYTES];
+	int r;
+
+	vmcore_timeline(engine->record, text);
+	r = io_pwrite_full(engine->dump_fd, text, sizeof(text), head->timeline_off);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot write the timeline of %s", engine->names.dump_partial);
+	dump_tail_set_state(&engine->tail, VMCORE_STATE_COMPLETE);
+	r = publish_link(engine->proc_fd, engine->dump_fd, engine->dir_fd, engine->names.final);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot link %s (the dump is complete)", engine->names.final);
+	mark(engine, DUMP_MOMENT_PUBLISHED);
+	unlinkat(engine->dir_fd, engine->names.dump_partial, 0);
+	unlinkat(engine->dir_fd, engine->names.region_partial, 0);
+	return 0;
+}
+
+static uint32_t workers_of(const struct dump_options *options)
+{
+	cpu_set_t cpus;
+
+	if (options->workers)
+		return options->workers;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		return 1;
+	return (uint32_t)u64_min((uint64_t)CPU_COUNT(&cpus), WORKERS_AUTO_MAX);
+}
+
+static void engine_init(struct dump_engine *engine)
+{
+	const struct dump_record *record = engine->record;
+
+	*engine = (struct dump_engine){
+		.record = engine->record,
+		.region_fd = engine->region_fd,
+		.dir_fd = engine->dir_fd,
+		.proc_fd = engine->proc_fd,
+		.notify = engine->notify,
+		.notify_arg = engine->notify_arg,
+		.layout = record->layout,
+		.chunk = record->options.chunk,
+		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
+		.workers = workers_of(&record->options),
+		.dump_fd = -1,
+	};
+	pthread_mutex_init(&engine->lock, NULL);
+	publish_names_init(&engine->names, record->name);
+}
+
+/* Tells in @why where the evidence is. */
+static void tell_what_is_kept(struct dump_engine *engine)
+{
+	size_t len = strlen(engine->why);
+
+	snprintf(engine->why + len, sizeof(engine->why) - len, "; kept: %s%s%s",
+		engine->region_linked ? engine->names.region_partial : "nothing by name",
+		engine->dump_linked ? ", " : "", engine->dump_linked ? engine->names.dump_partial : "");
+}
+
+static void engine_fini(struct dump_engine *engine)
+{
+	if (engine->error)
+		tell_what_is_kept(engine);
+	if (engine->error && engine->tail.map && engine->tail.trailer->state != VMCORE_STATE_COMPLETE) {
+		engine->tail.trailer->error = engine->error;
+		dump_tail_set_state(&engine->tail, VMCORE_STATE_FAILED);
+	}
+	dump_tail_fini(&engine->tail);
+	if (engine->ram)
+		munmap(engine->ram, engine->layout.ram);
+	engine->ram = NULL;
+	cleanup_close(&engine->dump_fd);
+	engine->dump_fd = -1;
+	pthread_mutex_destroy(&engine->lock);
+}
+
+int dump_engine_run(struct dump_engine *engine)
+{
+	struct head head = {0};
+	int r;
+
+	engine_init(engine);
+	mark(engine, DUMP_MOMENT_DUMP_START);
+	r = vmcore_head_create(engine->record, &head.bytes, &head.len, &head.timeline_off);
+	if (r)
+		dump_engine_fail(engine, r, "cannot make the head of the dump");
+	else
+		describe_region(engine, &head);
+	if (!link_region(engine) && !r) {
+		r = make_dump(engine, &head);
+		if (!r)
+			r = move_bytes(engine);
+		if (!r)
+			r = publish(engine, &head);
+	}
+	r = engine->error;
+	free(head.bytes);
+	engine_fini(engine);
+	return r;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/engine.h - one dump from the crashed region to its published file.
+ *
+ *      link region -> make dump, link it -> selector -> strategy: { copy, mark, release } -> publish
+ *
+ * Owns the order of these steps, the dump file and the mapping of the region's RAM.  A strategy owns
+ * how bytes move.  What makes a kill at any moment harmless is the order that the helpers below keep:
+ * a page's bytes are in the dump before its chunk is marked, and the chunk is marked before any of
+ * its memory is released (docs/vmcore.md, "Partial dumps").
+ *
+ * Knows nothing of sockets, processes and KVM.  Any number of engines may run in one process.
+ */
+#ifndef DUMP_ENGINE_H
+#define DUMP_ENGINE_H
+
+#include "dump/publish.h"
+#include "dump/record.h"
+#include "dump/tail.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum dump_notice {
+	DUMP_NOTICE_LINKED,   /* the .partial names exist */
+	DUMP_NOTICE_PROGRESS, /* a counter has changed; comes often and from any thread */
+	DUMP_NOTICE_COPIED,   /* the last PROGRESS: everything is dumped and released */
+};
+
+struct dump_engine {
+	/* Set by the caller; borrowed until dump_engine_run() returns. */
+	struct dump_record *record; /* from dump_record_map; only its moments change */
+	int region_fd;              /* the crashed region, read-write, of the layout's size */
+	int dir_fd;                 /* where the names appear */
+	int proc_fd;                /* from publish_proc_open */
+	void (*notify)(struct dump_engine *engine, enum dump_notice notice); /* NULL = none */
+	void *notify_arg;
+
+	/* Set before the selector runs; frozen from then on. */
+	struct dump_layout layout; /* the record's, copied */
+	uint64_t chunk;            /* bytes */
+	uint64_t nr_chunks;
+	uint32_t workers; /* 1 or more */
+	int dump_fd;
+	bool region_linked, dump_linked; /* under their .partial names */
+	unsigned char *ram; /* the region's RAM, mapped shared: reading a hole here would allocate it */
+	struct publish_names names;
+
+	/* A selector clears bits of tail.selected; a strategy reads them. */
+	struct dump_tail tail;
+
+	/* Counters in bytes; any thread adds. */
+	_Atomic uint64_t done;     /* guest memory handled: dumped, excluded or empty */
+	_Atomic uint64_t released; /* host memory given back */
+	_Atomic uint64_t dumped;   /* guest memory written into the dump */
+
+	/* The first failure. */
+	pthread_mutex_t lock; /* guards @error and @why */
+	int error;            /* -errno, 0 = none */
+	char why[512];        /* which object, what and why; what is kept under which name */
+};
+
+/*
+ * dump_engine_run - dump, release and publish, from the beginning to the end.  Zeroes every field
+ * but those "set by the caller", so that the counters and @why stay readable afterwards.
+ * Result: 0: complete under its final name, no .partial names left.  -errno: @engine->why tells the
+ * object and what is left; nothing is under the final name, no memory without its copy is released.
+ */
+int warn_unused dump_engine_run(struct dump_engine *engine);
+
+/*
+ * For strategies and selectors.
+ */
+
+/* Chunk @index is RAM offsets [*ret_off, *ret_off + *ret_len). */
+static inline void dump_engine_chunk(const struct dump_engine *engine, uint64_t index, uint64_t *ret_off,
+				     uint64_t *ret_len)
+{
+	*ret_off = index * engine->chunk;
+	*ret_len = u64_min(engine->chunk, engine->layout.ram - *ret_off);
+}
+
+/*
+ * dump_engine_extent - next run of RAM that has memory behind it.
+ * Result: 1 and *ret_start, *ret_end within [@from, @end); 0 when all the rest is hole; or -errno.
+ */
+int warn_unused dump_engine_extent(const struct dump_engine *engine, uint64_t from, uint64_t end,
+				   uint64_t *ret_start, uint64_t *ret_end);
+
+/*
+ * dump_engine_chunk_done - all selected pages of the chunk are in the dump: mark it, then give all its
+ * memory back.  @populated: bytes that had memory behind them.  A release that fails is logged, once.
+ */
+void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
+
+/* Records the first failure: @error is -errno; the text names object and action.  Returns @error. */
+int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The strategies and selectors of dump/tables.c, each in its own file. */
+int strategy_vmapp(struct dump_engine *engine);
+int select_all(struct dump_engine *engine);
+
+#endif /* DUMP_ENGINE_H */
