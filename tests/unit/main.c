@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/unit/main.c - runs every suite; docs/testing.md tells how to run one.
+ *
+ * Each test is a process of its own (CK_FORK), so a crash is that test's failure.  The program is
+ * also the dumper that a test spawns, because dumper_spawn executes /proc/self/exe.
+ */
+#include "dump/base/num.h"
+#include "dump/dumper.h"
+#include "tests/unit/suites.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Suite *(*const suites[])(void) = {
+	base_suite,
+};
+
+int main(int argc, char **argv)
+{
+	SRunner *runner;
+	int failed;
+
+	if (argc > 1 && !strcmp(argv[1], DUMPER_COMMAND))
+		return dumper_main(DUMPER_SOCKET_FD);
+
+	runner = srunner_create(NULL);
+	for (size_t i = 0; i < ARRAY_LEN(suites); i++)
+		srunner_add_suite(runner, suites[i]());
+	srunner_set_fork_status(runner, CK_FORK);
+	srunner_run_all(runner, CK_ENV); /* CK_VERBOSITY; CK_RUN_SUITE and CK_RUN_CASE choose */
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

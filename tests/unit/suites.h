@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/unit/suites.h - the suites of the unit tests, one a file.
+ *
+ * A new file tests/unit/test_X.c defines one function here; main.c has a table of them.  No suite
+ * needs KVM, root or a network.
+ */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+#include <check.h>
+
+Suite *base_suite(void);
+
+#endif /* TESTS_UNIT_SUITES_H */
