@@ -46,7 +46,7 @@ static const char *const variant_names[VARIANT_NR] = {
 
 struct options {
 	const char *dir;
-	uint64_t size;  /* bytes; multiple of chunk */
+	uint64_t size; /* bytes; multiple of chunk */
 	uint64_t chunk; /* bytes; multiple of 4 KiB */
 	unsigned threads;
 	unsigned runs;
@@ -55,8 +55,8 @@ struct options {
 
 /* One end of the copy. */
 struct end {
-	int fd;              /* owned, O_TMPFILE */
-	unsigned char *map;  /* owned, shared mapping of the whole file; NULL if the variant needs none */
+	int fd; /* owned, O_TMPFILE */
+	unsigned char *map; /* owned, shared mapping of the whole file; NULL if the variant needs none */
 };
 
 struct job {
@@ -68,7 +68,7 @@ struct job {
 struct worker {
 	struct job *job; /* borrowed from run() */
 	pthread_t thread;
-	int cpu;    /* to be pinned to; -1 = not */
+	int cpu; /* to be pinned to; -1 = not */
 	int status; /* 0 or -errno; read after the join */
 };
 
@@ -251,7 +251,7 @@ static int nth_cpu(unsigned n)
 
 static int copy_all(struct job *job, double *ret_seconds)
 {
-	struct worker workers[THREADS_MAX] = { 0 };
+	struct worker workers[THREADS_MAX] = {0};
 	unsigned started = 0;
 	double start = now_seconds();
 	int r = 0;
@@ -276,7 +276,7 @@ static int copy_all(struct job *job, double *ret_seconds)
 
 static int run(const struct options *options, double *ret_seconds, uint64_t *ret_huge)
 {
-	struct job job = { .options = options, .source.fd = -1, .dest.fd = -1 };
+	struct job job = {.options = options, .source.fd = -1, .dest.fd = -1};
 	int r = end_open(&job.source, options, true);
 
 	if (!r)
@@ -353,13 +353,13 @@ static const char usage[] =
 static bool parse_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option longs[] = {
-		{ "dir", required_argument, NULL, 'd' },
-		{ "size", required_argument, NULL, 's' },
-		{ "chunk", required_argument, NULL, 'c' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "runs", required_argument, NULL, 'r' },
-		{ "variant", required_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
+		{"dir", required_argument, NULL, 'd'},
+		{"size", required_argument, NULL, 's'},
+		{"chunk", required_argument, NULL, 'c'},
+		{"threads", required_argument, NULL, 't'},
+		{"runs", required_argument, NULL, 'r'},
+		{"variant", required_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
 	};
 	bool ok = true;
 	int c;
@@ -412,15 +412,15 @@ static void report(const struct options *options, const char *what, double secon
 int main(int argc, char **argv)
 {
 	struct options options = {
-		.dir = "/dev/shm", .size = 1ull << 30, .chunk = HUGE_PAGE, .threads = 1, .runs = 1
-	};
-	double seconds[RUNS_MAX] = { 0 };
+		.dir = "/dev/shm", .size = 1ull << 30, .chunk = HUGE_PAGE, .threads = 1, .runs = 1};
+	double seconds[RUNS_MAX] = {0};
 	uint64_t huge = 0;
 	char what[32];
 	int r;
 
 	if (!parse_options(argc, argv, &options)) {
-		fprintf(stderr, "%sThe chunk is a multiple of 4 KiB, the size a multiple of the chunk.\n", usage);
+		fprintf(stderr, "%sThe chunk is a multiple of 4 KiB, the size a multiple of the chunk.\n",
+			usage);
 		return 2;
 	}
 	r = check_room(&options);
