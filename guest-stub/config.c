@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-stub/config.c - see config.h.
+ */
+#include "guest-stub/config.h"
+#include "guest-stub/cpu.h"
+#include "guest-stub/machine.h"
+
+struct option {
+	const char *key;
+	const char *help;
+	bool (*parse)(void *field, char *value); /* false: the value is not allowed; may say why */
+	size_t field;                            /* offset in struct config */
+};
+
+static bool parse_u64(void *field, char *value)
+{
+	return str_to_u64(value, field);
+}
+
+static bool parse_scenario(void *field, char *value)
+{
+	const struct scenario **scenario = field;
+
+	*scenario = scenario_find(value);
+	if (!*scenario)
+		scenario_print_all();
+	return *scenario;
+}
+
+/* KIND:PERCENT[,KIND:PERCENT...]; a bare number is pattern. */
+static bool parse_fill(void *field, char *value)
+{
+	struct config *config = field;
+	uint64_t total = 0;
+
+	for (char *item = value, *next; item; item = next) {
+		struct fill *fill = &config->fills[config->nr_fills];
+		uint64_t percent = 0;
+		char *number;
+
+		next = str_cut(item, ',');
+		number = str_cut(item, ':');
+		fill->kind = fill_kind_find(number ? item : "pattern");
+		if (!fill->kind || !str_to_u64(number ? number : item, &percent) || percent > 100 ||
+			total + percent > 100 || config->nr_fills == MAX_FILLS - 1) {
+			con_printf("stub: fill is KIND:PERCENT[,KIND:PERCENT...], at most 7 kinds and 100 percent\n");
+			fill_print_kinds();
+			return false;
+		}
+		total += percent;
+		fill->percent = (uint32_t)percent;
+		config->nr_fills++;
+	}
+	return true;
+}
+
+#define FIELD(name) offsetof(struct config, name)
+
+static const struct option options[] = {
+	{"scenario", "what to do; ready-poweroff unless given", parse_scenario, FIELD(scenario)},
+	{"on-recovery", "scenario in a VM that replaces a crashed one", parse_scenario, FIELD(on_recovery)},
+	{"generations", "from this generation on do ready-poweroff", parse_u64, FIELD(generations)},
+	{"fill", "KIND:PERCENT[,...] of all RAM; a bare number is pattern", parse_fill, 0},
+	{"seed", "of the contents, decimal or 0x hexadecimal; 1 unless given", parse_u64, FIELD(seed)},
+	{"cpus", "use at most so many CPUs", parse_u64, FIELD(cpus)},
+	{"heartbeat", "milliseconds between heartbeats", parse_u64, FIELD(heartbeat_ms)},
+	{"delay", "milliseconds to wait before the scenario", parse_u64, FIELD(delay_ms)},
+};
+
+static const struct option *option_find(const char *key)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(options); i++)
+		if (str_equal(options[i].key, key))
+			return &options[i];
+	return NULL;
+}
+
+static void print_options(void)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(options); i++)
+		con_printf("stub:   %s=: %s\n", options[i].key, options[i].help);
+}
+
+static bool parse_word(struct config *config, char *key)
+{
+	char *value = str_cut(key, '=');
+	const struct option *option = option_find(key);
+
+	if (!option || !value) {
+		con_printf("stub: error: command line: %s \"%s\"; known are\n", value ? "unknown key" : "no value for", key);
+		print_options();
+		return false;
+	}
+	if (!option->parse((char *)config + option->field, value)) {
+		con_printf("stub: error: command line: value of \"%s\" not allowed: \"%s\"\n", key, value);
+		return false;
+	}
+	return true;
+}
+
+bool config_parse(struct config *config, char *cmdline)
+{
+	*config = (struct config){.scenario = scenario_find("ready-poweroff"), .seed = 1, .cpus = MAX_CPUS};
+	for (char *word = cmdline, *next; word; word = next) {
+		next = str_cut(word, ' ');
+		if (*word && !parse_word(config, word))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-stub/crash.c - see crash.h.
+ *
+ * Runs on one CPU: the first to crash.  Everything it needs is static, it allocates nothing.
+ */
+#include "guest-stub/crash.h"
+#include "guest-stub/machine.h"
+#include "guest-stub/mem.h"
+#include "guest-stub/smp.h"
+#include "guest-stub/trap.h"
+
+/* our choice: a halted or computing CPU parks in well under 1 ms unless its host CPU is busy */
+#define PARK_MS 50
+/* bits 63..32 of every register of a parked CPU that has no other purpose; the rest tells register and CPU */
+#define PARK_VALUE 0x5afe000000000000
+
+extern uint64_t boot_pml4[];
+extern const char crash_out_first[], crash_out_last[], crash_park_first[], crash_park_last[];
+
+static const char *const reg_names[PARK_NR] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+
+/* Intel SDM vol. 3A, table 6-1 */
+static const char *const vector_names[] = {"divide error", "debug exception", "NMI", "breakpoint", "overflow",
+	"bound range exceeded", "invalid opcode", "device not available", "double fault", "vector 9",
+	"invalid TSS", "segment not present", "stack fault", "general protection fault", "page fault", "vector 15",
+	"x87 error", "alignment check", "machine check", "SIMD error"};
+
+static struct fw_panic block __attribute__((aligned(FW_BLOCK_ALIGN)));
+static struct fw_regs saved_regs[FW_PANIC_REGS_MAX];
+static char message_buf[256];
+static struct text message = {.buf = message_buf, .size = sizeof(message_buf) - 1};
+static uint32_t crashed; /* taken by the first CPU that gets here */
+
+void crash_refused(void)
+{
+	con_printf("stub: the VMM refused the panic call, status %x\n", (uint32_t)block.h.status);
+	power_off(POWER_OFF_BROKEN);
+}
+
+/* The way out without firmware calls: QEMU's pvpanic, bit 0 = panicked, then power off. */
+static _Noreturn void crash_without_firmware(void)
+{
+	out8(PORT_PVPANIC, 1);
+	power_off(POWER_OFF_BROKEN);
+}
+
+static void set_message(struct fw_panic *p, const char *string, size_t len)
+{
+	p->string = (fw_gpa_t)string;
+	p->string_len = (uint32_t)len;
+}
+
+void crash_early(const char *string)
+{
+	con_printf("stub: panic: %s\n", string);
+	con_flush();
+	if (!machine.firmware)
+		crash_without_firmware();
+	set_message(&block, string, str_len(string));
+	fw_call(&block, FW_PANIC, sizeof(block));
+	crash_refused();
+	__builtin_unreachable();
+}
+
+void crash_again(struct cpu *cpu)
+{
+	static struct fw_panic last __attribute__((aligned(FW_BLOCK_ALIGN)));
+	static const char string[] = "fault inside the crash path";
+
+	last.cpu = cpu->id;
+	set_message(&last, string, sizeof(string) - 1);
+	fw_call(&last, FW_PANIC, sizeof(last));
+	crash_without_firmware();
+}
+
+static void describe(const struct cpu *cpu)
+{
+	const struct fw_regs *r = &cpu->regs;
+
+	if (cpu->panic_string) {
+		text_printf(&message, "%s", cpu->panic_string);
+		return;
+	}
+	if (r->vector == VECTOR_PAGE_FAULT)
+		text_printf(&message, "%s: %s of 0x%lx", r->cr2 < PAGE_BYTES ? "null pointer dereference" : "page fault",
+			r->error & 16 ? "execution" : r->error & 2 ? "write" : "read", r->cr2);
+	else if (r->vector < ARRAY_LEN(vector_names))
+		text_printf(&message, "%s", vector_names[r->vector]);
+	else
+		text_printf(&message, "exception %u", r->vector);
+	text_printf(&message, " at rip 0x%lx", r->rip);
+}
+
+/* The registers that @cpu will hold when the VMM stops it: park.S loads exactly these. */
+static void set_park(struct cpu *cpu)
+{
+	for (uint32_t i = 0; i < PARK_NR; i++)
+		cpu->park[i] = PARK_VALUE | i << 16 | cpu->id;
+	cpu->park[PARK_RDI] = (uint64_t)cpu;
+	cpu->park[PARK_RSP] = (uint64_t)cpu + CPU_CRASH_TOP - 8;
+}
+
+static void print_regs(const struct fw_regs *r)
+{
+	if (r->vector == NO_VECTOR)
+		con_printf("stub: regs cpu=%u vector=none", r->cpu);
+	else
+		con_printf("stub: regs cpu=%u vector=%u", r->cpu, r->vector);
+	con_printf(" error=0x%lx rip=0x%lx rflags=0x%lx cs=0x%lx ss=0x%lx cr2=0x%lx cr3=0x%lx\n", r->error, r->rip, r->rflags, r->cs, r->ss, r->cr2, r->cr3);
+	con_printf("stub: regs cpu=%u rax=0x%lx rbx=0x%lx rcx=0x%lx rdx=0x%lx rsi=0x%lx rdi=0x%lx rbp=0x%lx rsp=0x%lx\n",
+		r->cpu, r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp);
+	con_printf("stub: regs cpu=%u r8=0x%lx r9=0x%lx r10=0x%lx r11=0x%lx r12=0x%lx r13=0x%lx r14=0x%lx r15=0x%lx\n",
+		r->cpu, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+}
+
+static void print_park(const struct cpu *cpu, const char *first, const char *last)
+{
+	con_printf("stub: cpu %u at-panic", cpu->id);
+	for (uint32_t i = 0; i < PARK_NR; i++)
+		con_printf(" %s=0x%lx", reg_names[i], cpu->park[i]);
+	con_printf(" cs=0x%x ss=0x%x cr3=0x%lx rip=0x%lx-0x%lx\n", SEL_USER_CODE, SEL_USER_DATA,
+		(uint64_t)boot_pml4, (uint64_t)first, (uint64_t)last);
+}
+
+/* All CPUs but @self to crash_park(), bounded in time. */
+static void stop_others(const struct cpu *self)
+{
+	uint64_t end;
+
+	smp_stop_others();
+	end = tsc_after_ms(PARK_MS);
+	for (uint32_t id = 0; id < MAX_CPUS; id++) {
+		struct cpu *cpu = cpu_table[id];
+
+		/* pairs with the store in park.S */
+		while (cpu && cpu != self && !__atomic_load_n(&cpu->parked, __ATOMIC_ACQUIRE) && read_tsc() < end)
+			cpu_relax();
+	}
+}
+
+/* Fills in the panic block: metadata, and the saved registers with those of @self first. */
+static void collect(const struct cpu *self)
+{
+	uint32_t n = 0;
+
+	saved_regs[n++] = self->regs;
+	for (uint32_t id = 0; id < MAX_CPUS; id++) {
+		const struct cpu *cpu = cpu_table[id];
+
+		if (cpu && cpu != self && cpu->parked && cpu->regs_valid && n < FW_PANIC_REGS_MAX)
+			saved_regs[n++] = cpu->regs;
+	}
+	block.tsc = read_tsc();
+	block.cpu = self->id;
+	set_message(&block, message.buf, message.len);
+	block.nr_regs = n;
+	block.regs = (fw_gpa_t)saved_regs;
+	block.page_table = (fw_gpa_t)boot_pml4;
+	block.page_desc = (fw_gpa_t)mem.desc;
+	block.nr_page_desc = mem.nr_desc;
+}
+
+void crash_entry(struct cpu *self)
+{
+	if (__atomic_exchange_n(&crashed, 1, __ATOMIC_ACQ_REL))
+		for (;;) /* another CPU was first: its stop IPI takes this one to crash_park() */
+			cpu_relax();
+	for (uint32_t id = 0; id < MAX_CPUS; id++)
+		if (cpu_table[id])
+			set_park(cpu_table[id]);
+	stop_others(self);
+	describe(self);
+	con_new_line();
+	message.buf[message.len] = '\0';
+	con_printf("stub: panic: cpu %u: %s\n", self->id, message.buf);
+	print_regs(&self->regs);
+	if (!machine.firmware)
+		crash_without_firmware();
+	self->park[PARK_RAX] = fw_prepare(&block, FW_PANIC, sizeof(block));
+	self->park[PARK_RDX] = FW_PORT;
+	collect(self);
+	for (uint32_t id = 0; id < MAX_CPUS; id++) {
+		const struct cpu *cpu = cpu_table[id];
+
+		if (cpu == self)
+			print_park(cpu, crash_out_first, crash_out_last);
+		else if (cpu && cpu->parked)
+			print_park(cpu, crash_park_first, crash_park_last);
+		else if (cpu)
+			con_printf("stub: cpu %u did not park\n", id);
+	}
+	con_flush();
+	crash_out(self);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-stub/main.c - the body of the kernel, in ring 3, from the first line it prints to its scenario.
+ *
+ * docs/guest-stub.md is the manual: command line, contents of memory, what is printed.
+ */
+#include "guest-stub/config.h"
+#include "guest-stub/machine.h"
+#include "guest-stub/mem.h"
+#include "guest-stub/smp.h"
+
+_Noreturn void stub_main(uint64_t start_info);
+
+static _Noreturn void give_up(const char *error)
+{
+	if (error)
+		con_printf("stub: error: %s\n", error);
+	power_off(POWER_OFF_USAGE);
+}
+
+static void print_banner(void)
+{
+	uint64_t bytes = machine.memory ? machine.memory : start.ram_pages << PAGE_SHIFT;
+
+	con_printf("stub: minivmm guest-stub %s, %lu MiB, %u cpus, generation %u\n", MINIVMM_VERSION, bytes >> 20,
+		machine.vcpus, machine.generation);
+}
+
+/* Which of the configured scenarios is this generation's. */
+static const struct scenario *pick_scenario(const struct config *config)
+{
+	if (config->generations && machine.generation >= config->generations)
+		return scenario_find("ready-poweroff");
+	if (machine.recovery && config->on_recovery)
+		return config->on_recovery;
+	return config->scenario;
+}
+
+/* sleep_ms() with heartbeats. */
+static void delay(const struct config *config)
+{
+	uint64_t step = config->heartbeat_ms;
+
+	for (uint64_t left = config->delay_ms; left;) {
+		uint64_t ms = step && step < left ? step : left;
+
+		con_flush();
+		if (step)
+			heartbeat(0);
+		sleep_ms(ms);
+		left -= ms;
+	}
+}
+
+void stub_main(uint64_t start_info)
+{
+	static struct config config;
+	const struct scenario *scenario;
+	const char *error = start_read(start_info);
+
+	machine_query();
+	print_banner();
+	if (error || !config_parse(&config, start.cmdline))
+		give_up(error);
+	scenario = pick_scenario(&config);
+	if (scenario->early)
+		scenario->run(&config);
+	error = mem_init();
+	if (error)
+		give_up(error);
+	smp_start(config.cpus < machine.vcpus ? (uint32_t)config.cpus : machine.vcpus);
+	smp_wait();
+	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
+	delay(&config);
+	con_printf("stub: scenario %s\n", scenario->name);
+	con_flush();
+	scenario->run(&config);
+	power_off(POWER_OFF_OK);
+}

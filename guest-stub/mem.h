@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-stub/mem.h - physical memory: page tables for all RAM, page descriptors, page allocator.
+ *
+ * Owns the page descriptor array (firmware/abi.h, struct fw_page_desc; index = page frame number, up to the
+ * highest frame of RAM) and the list of free runs.  Boot CPU only.
+ *
+ * Frames that were never allocated have the descriptor 0: nobody uses them.  Memory is zero when a VM
+ * starts, so the descriptors of untouched memory cost nothing.
+ */
+#ifndef GUEST_STUB_MEM_H
+#define GUEST_STUB_MEM_H
+
+#include "guest-stub/start.h"
+
+/* A run of page frames. */
+struct run {
+	uint64_t first, count;
+};
+
+/* The array, and its entries; for the panic call.  Null and 0 before mem_init(). */
+struct mem {
+	struct fw_page_desc *desc;
+	uint64_t nr_desc;
+};
+
+extern struct mem mem;
+
+/*
+ * mem_init - map all of start.ram and make it allocatable, but for the first MiB and the kernel itself.
+ * Returns null, or what is wrong.
+ */
+const char *mem_init(void);
+
+/*
+ * pages_alloc - the first free run of @want frames that starts at a multiple of @align (a power of two).
+ * If there is none: the longest shorter one, so that callers can go on for the rest; count 0 if memory is full.
+ * Their descriptors get refcount 1 and @flags.  Contents are whatever the frames held.
+ */
+struct run pages_alloc(uint64_t want, uint64_t align, uint32_t flags);
+
+/*
+ * pages_free - give @run back; descriptors become refcount 0, FW_PAGE_FREE.
+ * Any run of allocated frames will do, it need not be one that pages_alloc() returned.
+ */
+void pages_free(struct run run);
+
+#endif /* GUEST_STUB_MEM_H */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-stub/scenario.c - see scenario.h.
+ */
+#include "guest-stub/config.h"
+#include "guest-stub/crash.h"
+#include "guest-stub/machine.h"
+#include "guest-stub/smp.h"
+
+static void null_deref(const struct config *config)
+{
+	uint64_t *nowhere = NULL;
+
+	(void)config;
+	__asm__("" : "+r"(nowhere)); /* the compiler must not know that it is null */
+	*nowhere = 1;
+}
+
+static void panic_call(const struct config *config)
+{
+	(void)config;
+	panic("requested by scenario=panic-call");
+}
+
+static void div_zero(const struct config *config)
+{
+	(void)config;
+	__asm__ volatile("xorl %%ecx, %%ecx; movl $1, %%eax; cltd; idivl %%ecx" : : : "eax", "ecx", "edx");
+}
+
+static void triple_fault(const struct config *config)
+{
+	(void)config;
+	gate(GATE_NO_IDT, 0, 0);
+	__asm__ volatile("ud2");
+}
+
+static void hang(const struct config *config)
+{
+	if (config->heartbeat_ms)
+		heartbeat(0); /* a watchdog that waits for the first one before it watches */
+	for (;;)
+		cpu_relax();
+}
+
+static void do_reboot(const struct config *config)
+{
+	(void)config;
+	reboot();
+}
+
+static void ready_poweroff(const struct config *config)
+{
+	(void)config;
+	report_ready();
+}
+
+static void panic_early(const struct config *config)
+{
+	(void)config;
+	crash_early("requested by scenario=panic-early");
+}
+
+static void ready_panic(const struct config *config)
+{
+	(void)config;
+	report_ready();
+	panic("requested by scenario=ready-panic");
+}
+
+static void idle(const struct config *config)
+{
+	report_ready();
+	for (uint64_t n = 1; config->heartbeat_ms; n++) {
+		heartbeat(n);
+		sleep_ms(config->heartbeat_ms);
+	}
+	cpu_halt_forever();
+}
+
+static const struct scenario scenarios[] = {
+	{"null-deref", "write through a null pointer", null_deref, false},
+	{"panic-call", "panic without a fault", panic_call, false},
+	{"div-zero", "divide by zero", div_zero, false},
+	{"triple-fault", "fault without an IDT", triple_fault, false},
+	{"hang", "spin for ever, without heartbeats", hang, false},
+	{"reboot", "ask for a reboot", do_reboot, false},
+	{"ready-poweroff", "report ready, power off", ready_poweroff, false},
+	{"panic-early", "panic before memory is set up", panic_early, true},
+	{"ready-panic", "report ready, then panic", ready_panic, false},
+	{"idle", "report ready, then halt; heartbeats if heartbeat= is given", idle, false},
+};
+
+const struct scenario *scenario_find(const char *name)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(scenarios); i++)
+		if (str_equal(scenarios[i].name, name))
+			return &scenarios[i];
+	return NULL;
+}
+
+void scenario_print_all(void)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(scenarios); i++)
+		con_printf("stub:   scenario %s: %s\n", scenarios[i].name, scenarios[i].help);
+}
