@@ -31,7 +31,8 @@ static struct fw_panic block __attribute__((aligned(FW_BLOCK_ALIGN)));
 static struct fw_regs saved_regs[FW_PANIC_REGS_MAX];
 static char message_buf[256];
 static struct text message = {.buf = message_buf, .size = sizeof(message_buf) - 1};
-static uint32_t crashed; /* taken by the first CPU that gets here */
+static uint32_t crashed;  /* taken by the first CPU that gets here */
+static uint32_t stopping; /* 1 once cpu.park is set for all CPUs; read by crash_join() */
 
 void crash_refused(void)
 {
@@ -42,6 +43,7 @@ void crash_refused(void)
 /* The way out without firmware calls: QEMU's pvpanic, bit 0 = panicked, then power off. */
 static _Noreturn void crash_without_firmware(void)
 {
+	con_flush();
 	out8(PORT_PVPANIC, 1);
 	power_off(POWER_OFF_BROKEN);
 }
@@ -50,18 +52,6 @@ static void set_message(struct fw_panic *p, const char *string, size_t len)
 {
 	p->string = (fw_gpa_t)string;
 	p->string_len = (uint32_t)len;
-}
-
-void crash_early(const char *string)
-{
-	con_printf("stub: panic: %s\n", string);
-	con_flush();
-	if (!machine.firmware)
-		crash_without_firmware();
-	set_message(&block, string, str_len(string));
-	fw_call(&block, FW_PANIC, sizeof(block));
-	crash_refused();
-	__builtin_unreachable();
 }
 
 void crash_again(struct cpu *cpu)
@@ -124,11 +114,33 @@ static void print_park(const struct cpu *cpu, const char *first, const char *las
 		(uint64_t)boot_pml4, (uint64_t)first, (uint64_t)last);
 }
 
+/* The panic call itself, with all registers known and printed. */
+static _Noreturn void call_out(struct cpu *self)
+{
+	if (!machine.firmware)
+		crash_without_firmware();
+	set_park(self);
+	self->park[PARK_RAX] = fw_prepare(&block, FW_PANIC, sizeof(block));
+	self->park[PARK_RDX] = FW_PORT;
+	print_park(self, crash_out_first, crash_out_last);
+	con_flush();
+	crash_out(self);
+	__builtin_unreachable();
+}
+
+void crash_early(const char *string)
+{
+	con_printf("stub: panic: cpu 0: %s\n", string);
+	set_message(&block, string, str_len(string));
+	call_out(&bsp_cpu);
+}
+
 /* All CPUs but @self to crash_park(), bounded in time. */
 static void stop_others(const struct cpu *self)
 {
 	uint64_t end;
 
+	__atomic_store_n(&stopping, 1, __ATOMIC_SEQ_CST); /* crash_join() */
 	smp_stop_others();
 	end = tsc_after_ms(PARK_MS);
 	for (uint32_t id = 0; id < MAX_CPUS; id++) {
@@ -162,6 +174,12 @@ static void collect(const struct cpu *self)
 	block.nr_page_desc = mem.nr_desc;
 }
 
+void crash_join(void)
+{
+	if (__atomic_load_n(&stopping, __ATOMIC_SEQ_CST)) /* stop_others() */
+		gate(GATE_PARK, 0, 0);
+}
+
 void crash_entry(struct cpu *self)
 {
 	if (__atomic_exchange_n(&crashed, 1, __ATOMIC_ACQ_REL))
@@ -176,21 +194,16 @@ void crash_entry(struct cpu *self)
 	message.buf[message.len] = '\0';
 	con_printf("stub: panic: cpu %u: %s\n", self->id, message.buf);
 	print_regs(&self->regs);
-	if (!machine.firmware)
-		crash_without_firmware();
-	self->park[PARK_RAX] = fw_prepare(&block, FW_PANIC, sizeof(block));
-	self->park[PARK_RDX] = FW_PORT;
 	collect(self);
 	for (uint32_t id = 0; id < MAX_CPUS; id++) {
 		const struct cpu *cpu = cpu_table[id];
 
-		if (cpu == self)
-			print_park(cpu, crash_out_first, crash_out_last);
-		else if (cpu && cpu->parked)
+		if (!cpu || cpu == self)
+			continue;
+		if (cpu->parked)
 			print_park(cpu, crash_park_first, crash_park_last);
-		else if (cpu)
+		else
 			con_printf("stub: cpu %u did not park\n", id);
 	}
-	con_flush();
-	crash_out(self);
+	call_out(self);
 }

@@ -20,6 +20,12 @@ static inline _Noreturn void panic(const char *string)
 /* crash_early - the panic call with nothing but a message, before there is anything else to tell. */
 _Noreturn void crash_early(const char *string);
 
+/*
+ * crash_join - for a CPU that has just become able to take the stop IPI: parks it if it came too late for that.
+ * Otherwise returns.
+ */
+void crash_join(void);
+
 /* Entered by iretq from trap.c only, in ring 3 on the crash stack of @cpu. */
 void crash_entry(struct cpu *cpu);
 /* A fault in the crash path itself: the panic call with a message alone. */

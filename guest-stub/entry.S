@@ -60,7 +60,7 @@ entry64:
 	movl	%edi, %edi		/* first argument: where the start info is */
 	pushq	$SEL_USER_DATA
 	pushq	$bsp_cpu + CPU_STACK_TOP - 8
-	pushq	$0x202			/* interrupts on */
+	pushq	$RFLAGS_USER
 	pushq	$SEL_USER_CODE
 	pushq	$stub_main
 	iretq
@@ -87,7 +87,7 @@ ap_entry64:
 	leaq	CPU_STACK_TOP - 8(%rdi), %rax
 	pushq	$SEL_USER_DATA
 	pushq	%rax
-	pushq	$0x202
+	pushq	$RFLAGS_USER
 	pushq	$SEL_USER_CODE
 	pushq	$ap_main
 	iretq

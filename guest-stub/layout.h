@@ -25,6 +25,10 @@
 #define MSR_EFER 0xc0000080
 #define EFER_LME 0x100
 
+/* Flags of ring 3 code: interrupts on; and of a parked CPU: off, so that nothing takes it out of its loop */
+#define RFLAGS_USER 0x202
+#define RFLAGS_PARKED 0x002
+
 /* Interrupt vectors.  The spurious one ends in 0xf, as old local APICs demand. */
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_PAGE_FAULT 14
@@ -69,6 +73,7 @@
 #define GATE_READ_CR 4   /* rdi: 0, 2, 3 or 4; the register comes back in rax */
 #define GATE_READ_MSR 5  /* rdi: number */
 #define GATE_WRITE_MSR 6 /* rdi: number, rsi: value */
+#define GATE_PARK 7      /* to crash_park(), interrupts off; does not return */
 
 /* Where QEMU has what a machine without firmware calls needs */
 #define PORT_POST 0x80

@@ -69,7 +69,8 @@ void stub_main(uint64_t start_info)
 	if (error)
 		give_up(error);
 	smp_start(config.cpus < machine.vcpus ? (uint32_t)config.cpus : machine.vcpus);
-	smp_wait();
+	if (!cpu_table[1]) /* else it does it */
+		mem_mark_holes();
 	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
 	delay(&config);
 	con_printf("stub: scenario %s\n", scenario->name);

@@ -164,7 +164,7 @@ static void fill_page_directory(uint64_t *pd, uint64_t gib)
 		pd[lapic_block - first_block] = lapic_block << 21 | PTE_UNCACHED | PTE_LARGE | PTE_USER;
 }
 
-static void mark_holes(void)
+void mem_mark_holes(void)
 {
 	uint64_t end = 0;
 
@@ -203,7 +203,6 @@ const char *mem_init(void)
 	if (top < LOW_PAGES)
 		low.count = top;
 	set_desc(low, 1, FW_PAGE_RESERVED);
-	mark_holes();
 	set_desc(image, 1, FW_PAGE_RESERVED);
 	set_desc(own, 1, FW_PAGE_RESERVED);
 	return NULL;

@@ -3,7 +3,7 @@
  * guest-stub/mem.h - physical memory: page tables for all RAM, page descriptors, page allocator.
  *
  * Owns the page descriptor array (firmware/abi.h, struct fw_page_desc; index = page frame number, up to the
- * highest frame of RAM) and the list of free runs.  Boot CPU only.
+ * highest frame of RAM) and the list of free runs.  Boot CPU only, but for mem_mark_holes().
  *
  * Frames that were never allocated have the descriptor 0: nobody uses them.  Memory is zero when a VM
  * starts, so the descriptors of untouched memory cost nothing.
@@ -31,6 +31,12 @@ extern struct mem mem;
  * Returns null, or what is wrong.
  */
 const char *mem_init(void);
+
+/*
+ * mem_mark_holes - flag the descriptors of frames that are not RAM with FW_PAGE_RESERVED.
+ * Any CPU, once, after mem_init(): with a hole of 1 GiB this touches 2 MiB, so it is done aside (smp.c).
+ */
+void mem_mark_holes(void);
 
 /*
  * pages_alloc - the first free run of @want frames that starts at a multiple of @align (a power of two).

@@ -16,6 +16,20 @@ static void null_deref(const struct config *config)
 	*nowhere = 1;
 }
 
+static void null_deref_unless_boot_cpu(struct cpu *cpu, void *arg)
+{
+	(void)arg;
+	if (cpu != &bsp_cpu)
+		null_deref(NULL);
+}
+
+/* The boot CPU computes meanwhile; with one CPU there is nobody to crash. */
+static void null_deref_ap(const struct config *config)
+{
+	(void)config;
+	smp_run(null_deref_unless_boot_cpu, NULL);
+}
+
 static void panic_call(const struct config *config)
 {
 	(void)config;
@@ -80,6 +94,7 @@ static void idle(const struct config *config)
 
 static const struct scenario scenarios[] = {
 	{"null-deref", "write through a null pointer", null_deref, false},
+	{"null-deref-ap", "the same on all CPUs but the boot CPU, at once", null_deref_ap, false},
 	{"panic-call", "panic without a fault", panic_call, false},
 	{"div-zero", "divide by zero", div_zero, false},
 	{"triple-fault", "fault without an IDT", triple_fault, false},

@@ -2,6 +2,7 @@
 /*
  * guest-stub/smp.c - see smp.h.
  */
+#include "guest-stub/crash.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
 #include "guest-stub/smp.h"
@@ -81,7 +82,8 @@ void smp_start(uint32_t cpus)
 		nr_started++;
 }
 
-void smp_wait(void)
+/* Bounded wait until every started CPU is in ring 3. */
+static void wait_online(void)
 {
 	uint64_t end = tsc_after_ms(AP_START_MS);
 
@@ -100,7 +102,10 @@ void smp_wait(void)
 void ap_main(struct cpu *cpu)
 {
 	lapic_enable();
-	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE); /* pairs with smp_wait() */
+	__atomic_store_n(&cpu->online, 1, __ATOMIC_SEQ_CST); /* pairs with wait_online() */
+	crash_join();
+	if (cpu->id == 1)
+		mem_mark_holes();
 	for (;;) {
 		uint32_t posted = __atomic_load_n(&cpu->work_posted, __ATOMIC_ACQUIRE); /* smp_run() */
 
@@ -115,6 +120,7 @@ void ap_main(struct cpu *cpu)
 
 void smp_run(void (*new_job)(struct cpu *cpu, void *arg), void *arg)
 {
+	wait_online();
 	job = new_job;
 	job_arg = arg;
 	for (uint32_t id = 1; id < nr_started; id++)

@@ -12,13 +12,13 @@
 /* Indexed by APIC id; null: not started.  Read by ap_entry64 (entry.S). */
 extern struct cpu *cpu_table[MAX_CPUS];
 
-/* smp_start - start CPUs 1 .. @cpus - 1.  Does not wait for them: a CPU that is late is simply not used yet. */
+/* smp_start - start CPUs 1 .. @cpus - 1.  Does not wait for them: they come up while the boot CPU goes on. */
 void smp_start(uint32_t cpus);
 
-/* smp_wait - bounded wait until every started CPU is in ring 3; reports those that are not and forgets them. */
-void smp_wait(void);
-
-/* smp_run - @job(@arg) once on every CPU that is online, this one included; returns when all have finished. */
+/*
+ * smp_run - @job(@arg) once on every CPU, this one included; returns when all have finished.
+ * Waits for CPUs that are still starting, within bounds; those that never come are reported and forgotten.
+ */
 void smp_run(void (*job)(struct cpu *cpu, void *arg), void *arg);
 
 /* smp_stop_others - sends the stop IPI (trap.c) to all CPUs but the caller's, if there are any. */

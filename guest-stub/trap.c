@@ -60,12 +60,12 @@ static void save_regs(struct cpu *cpu, const struct trap_frame *f, uint32_t vect
 }
 
 /* Makes @f return to @target(@cpu) in ring 3 on the stack that only the crash path uses. */
-static void return_to(struct trap_frame *f, void (*target)(struct cpu *), struct cpu *cpu)
+static void return_to(struct trap_frame *f, void (*target)(struct cpu *), struct cpu *cpu, uint64_t rflags)
 {
 	f->rip = (uint64_t)target;
 	f->rdi = (uint64_t)cpu;
 	f->rsp = (uint64_t)cpu + CPU_CRASH_TOP - 8;
-	f->rflags = 0x202;
+	f->rflags = rflags;
 	f->cs = SEL_USER_CODE;
 	f->ss = SEL_USER_DATA;
 }
@@ -77,11 +77,11 @@ static void crash(struct cpu *cpu, struct trap_frame *f, uint32_t vector)
 	if (before > 1)
 		__asm__ volatile("lidt %0; ud2" : : "m"(*no_idt_pointer)); /* nothing works: triple fault */
 	if (before == 1) {
-		return_to(f, crash_again, cpu);
+		return_to(f, crash_again, cpu, RFLAGS_USER);
 		return;
 	}
 	save_regs(cpu, f, vector);
-	return_to(f, crash_entry, cpu);
+	return_to(f, crash_entry, cpu, RFLAGS_USER);
 }
 
 /* The gate was not used with an operation it knows: then int3 is an exception like any other. */
@@ -112,6 +112,9 @@ static void gate_handler(struct cpu *cpu, struct trap_frame *f)
 	case GATE_WRITE_MSR:
 		write_msr((uint32_t)f->rdi, f->rsi);
 		break;
+	case GATE_PARK:
+		return_to(f, crash_park, cpu, RFLAGS_PARKED);
+		break;
 	default:
 		crash(cpu, f, VECTOR_BREAKPOINT);
 	}
@@ -136,7 +139,7 @@ void trap_handler(struct trap_frame *f)
 		lapic_write(LAPIC_EOI, 0);
 		if (!cpu->regs_valid)
 			save_regs(cpu, f, NO_VECTOR);
-		return_to(f, crash_park, cpu);
+		return_to(f, crash_park, cpu, RFLAGS_PARKED);
 		break;
 	case VECTOR_SPURIOUS:
 		break;
