@@ -13,7 +13,12 @@
 #include <string.h>
 
 static Suite *(*const suites[])(void) = {
-	base_suite,
+	suite_base,
+	suite_dump_layout,
+	suite_dump_record,
+	suite_dump_engine,
+	suite_dump_dumper,
+	suite_dump_vmcore,
 };
 
 int main(int argc, char **argv)

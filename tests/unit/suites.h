@@ -10,6 +10,11 @@
 
 #include <check.h>
 
-Suite *base_suite(void);
+Suite *suite_base(void);
+Suite *suite_dump_dumper(void);
+Suite *suite_dump_engine(void);
+Suite *suite_dump_layout(void);
+Suite *suite_dump_record(void);
+Suite *suite_dump_vmcore(void);
 
 #endif /* TESTS_UNIT_SUITES_H */

@@ -445,7 +445,7 @@ static TCase *cleanup_case(void)
 	return tc;
 }
 
-Suite *base_suite(void)
+Suite *suite_base(void)
 {
 	Suite *suite = suite_create("base");
 
