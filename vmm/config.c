@@ -25,7 +25,7 @@ struct reader {
 	bool indented;        /* it starts with white space: continues the value before it */
 	bool too_long;        /* it did not fit in libinih's buffer */
 	int errors;
-	const struct option *last; /* option of the previous key line, NULL if it was wrong */
+	const struct config_option *last; /* option of the previous key line, NULL if it was wrong */
 	char value[VALUE_MAX];     /* its value so far */
 	int set_at[64];       /* line that set options[i], 0 = none yet */
 };
@@ -106,7 +106,7 @@ static int join_value(struct reader *r, const char *value)
 static int take_value(void *opaque, const char *section, const char *key, const char *value)
 {
 	struct reader *r = opaque;
-	const struct option *option = option_find(section, key);
+	const struct config_option *option = option_find(section, key);
 	bool continues = r->indented && r->last && r->last == option;
 	char where[512], why[320];
 	size_t index;
@@ -183,7 +183,7 @@ static int apply_set(struct config *config, const char *set)
 	const char *dot = strchr(set, '.');
 	const char *equals = strchr(set, '=');
 	char section[32], key[32], where[128], why[320];
-	const struct option *option;
+	const struct config_option *option;
 	int err;
 
 	if (!dot || !equals || dot > equals || (size_t)(dot - set) >= sizeof(section) ||
@@ -256,7 +256,7 @@ static int resolve_path(const struct config *config, char **field)
 static int resolve_paths(struct config *config)
 {
 	for (size_t i = 0; i < nr_options; i++) {
-		const struct option *option = &options[i];
+		const struct config_option *option = &options[i];
 		char **field = option_string(option, config);
 		bool word = option->type == OPTION_SINK && *field &&
 			(!strcmp(*field, "stdio") || !strcmp(*field, "none"));

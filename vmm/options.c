@@ -35,7 +35,7 @@ static const char *huge_pages_name(size_t index)
 
 #define FIELD(s, f) .section = #s, .key = #f, .offset = offsetof(struct config, s.f)
 
-const struct option options[] = {
+const struct config_option options[] = {
 	{FIELD(vm, name), .type = OPTION_NAME, .help = "name of the guest (default: the file's name without .cfg)"},
 	{FIELD(vm, kernel), .type = OPTION_PATH, .help = "kernel image: ELF with a PVH entry note (required)"},
 	{FIELD(vm, cmdline), .type = OPTION_STRING, .fallback = "", .help = "kernel command line"},
@@ -75,7 +75,7 @@ const struct option options[] = {
 };
 const size_t nr_options = ARRAY_LEN(options);
 
-const struct option *option_find(const char *section, const char *key)
+const struct config_option *option_find(const char *section, const char *key)
 {
 	for (size_t i = 0; i < nr_options; i++)
 		if (!strcmp(options[i].section, section) && !strcmp(options[i].key, key))
@@ -83,7 +83,7 @@ const struct option *option_find(const char *section, const char *key)
 	return NULL;
 }
 
-char **option_string(const struct option *option, struct config *config)
+char **option_string(const struct config_option *option, struct config *config)
 {
 	switch (option->type) {
 	case OPTION_NAME:
@@ -96,12 +96,12 @@ char **option_string(const struct option *option, struct config *config)
 	}
 }
 
-static uint64_t *option_number(const struct option *option, struct config *config)
+static uint64_t *option_number(const struct config_option *option, struct config *config)
 {
 	return (uint64_t *)(void *)((char *)config + option->offset);
 }
 
-static bool *option_bool(const struct option *option, struct config *config)
+static bool *option_bool(const struct config_option *option, struct config *config)
 {
 	return (bool *)((char *)config + option->offset);
 }
@@ -160,7 +160,7 @@ static void format_units(uint64_t value, const struct unit *units, char *buf, si
 
 /* ---- one value ---------------------------------------------------------------------------------- */
 
-void option_allowed(const struct option *option, char *buf, size_t size)
+void option_allowed(const struct config_option *option, char *buf, size_t size)
 {
 	char min[24], max[24], multiple[24];
 	size_t len = 0;
@@ -211,7 +211,7 @@ static bool name_is_valid(const char *value)
 	return true;
 }
 
-static int set_number(const struct option *option, struct config *config, const char *value)
+static int set_number(const struct config_option *option, struct config *config, const char *value)
 {
 	uint64_t bare = option->type == OPTION_DURATION ? NSEC_PER_SEC : 1;
 	uint64_t number;
@@ -229,7 +229,7 @@ static int set_number(const struct option *option, struct config *config, const 
 	return 0;
 }
 
-static int set_choice(const struct option *option, struct config *config, const char *value)
+static int set_choice(const struct config_option *option, struct config *config, const char *value)
 {
 	for (size_t i = 0; option->choice(i); i++) {
 		if (!strcmp(option->choice(i), value)) {
@@ -240,7 +240,7 @@ static int set_choice(const struct option *option, struct config *config, const 
 	return -EINVAL;
 }
 
-static int set_bool(const struct option *option, struct config *config, const char *value)
+static int set_bool(const struct config_option *option, struct config *config, const char *value)
 {
 	bool yes = !strcasecmp(value, "yes") || !strcasecmp(value, "true") || !strcmp(value, "1");
 	bool no = !strcasecmp(value, "no") || !strcasecmp(value, "false") || !strcmp(value, "0");
@@ -251,7 +251,7 @@ static int set_bool(const struct option *option, struct config *config, const ch
 	return 0;
 }
 
-static int set_string(const struct option *option, struct config *config, const char *value)
+static int set_string(const struct config_option *option, struct config *config, const char *value)
 {
 	char **field = option_string(option, config);
 	char *copy;
@@ -268,7 +268,7 @@ static int set_string(const struct option *option, struct config *config, const 
 	return 0;
 }
 
-int option_set(const struct option *option, struct config *config, const char *value, char *why, size_t why_size)
+int option_set(const struct config_option *option, struct config *config, const char *value, char *why, size_t why_size)
 {
 	char allowed[160];
 	int err = -EINVAL;
@@ -299,7 +299,7 @@ int option_set(const struct option *option, struct config *config, const char *v
 	return -EINVAL;
 }
 
-void option_format(const struct option *option, const struct config *config, char *buf, size_t size)
+void option_format(const struct config_option *option, const struct config *config, char *buf, size_t size)
 {
 	struct config *fields = (struct config *)(uintptr_t)config; /* only read below */
 	char **string = option_string(option, fields);

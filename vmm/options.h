@@ -23,7 +23,7 @@ enum option_type {
 	OPTION_CHOICE,   /* a name of a table */
 };
 
-struct option {
+struct config_option {
 	const char *section;
 	const char *key;
 	enum option_type type;
@@ -36,27 +36,27 @@ struct option {
 	const char *help;         /* one line */
 };
 
-extern const struct option options[];
+extern const struct config_option options[];
 extern const size_t nr_options;
 
 /* NULL if there is no such key. */
-const struct option *option_find(const char *section, const char *key);
+const struct config_option *option_find(const char *section, const char *key);
 
 /*
  * option_set - parse @value and store it in the option's field of @config.
  * Errors: -EINVAL with a sentence in @why: what was found and what is allowed; -ENOMEM.
  * Strings in @config are replaced (the old one is freed).
  */
-int warn_unused option_set(const struct option *option, struct config *config, const char *value, char *why,
+int warn_unused option_set(const struct config_option *option, struct config *config, const char *value, char *why,
 			   size_t why_size);
 
 /* Writes the field's value as option_set would read it back. */
-void option_format(const struct option *option, const struct config *config, char *buf, size_t size);
+void option_format(const struct config_option *option, const struct config *config, char *buf, size_t size);
 
 /* Writes what values are allowed, e.g. "16M to 128G, a multiple of 2M". */
-void option_allowed(const struct option *option, char *buf, size_t size);
+void option_allowed(const struct config_option *option, char *buf, size_t size);
 
 /* The char * field of a NAME, STRING, PATH or SINK option; NULL for other types. */
-char **option_string(const struct option *option, struct config *config);
+char **option_string(const struct config_option *option, struct config *config);
 
 #endif /* VMM_OPTIONS_H */

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/guest.c - see guest.h.  The event loop is event_loop(). */
+#include "vmm/guest.h"
+
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "vmm/dump_dir.h"
+#include "vmm/exit_codes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WHY_MAX 512
+/* our choice: as for a crash, a vCPU leaves the guest within a scheduler slice */
+#define RETIRE_TIMEOUT_NS (2 * NSEC_PER_SEC)
+
+/* ---- VMs ------------------------------------------------------------------------------------------ */
+
+static struct vm *create_vm(struct guest *guest, const char *kernel, const char *cmdline, const char *what)
+{
+	char why[WHY_MAX] = "";
+	struct vm *vm;
+	int err;
+
+	err = vm_create(&vm, &guest->shared, kernel, cmdline, why, sizeof(why));
+	if (!err)
+		return vm;
+	log_error("%s: %s", what, why);
+	if (!guest->exit_code)
+		guest->exit_code = err == -EINVAL || err == -ENOENT || err == -E2BIG ? EXIT_CONFIG : EXIT_HOST;
+	return NULL;
+}
+
+static struct vm *create_recovery_vm(struct guest *guest)
+{
+	return create_vm(guest, guest->config->recovery.kernel, guest->config->recovery.cmdline, "recovery VM");
+}
+
+struct vm *guest_take_standby(struct guest *guest)
+{
+	struct vm *vm = guest->standby;
+
+	guest->standby = NULL;
+	return vm ? vm : create_recovery_vm(guest);
+}
+
+/* Makes the standby when nothing urgent is under way. */
+static void prepare_standby(struct guest *guest)
+{
+	const struct vm *vm = guest->vm;
+	int exit_code = guest->exit_code;
+
+	if (guest->standby || guest->standby_failed || guest->stopping || !guest->config->recovery.enabled)
+		return;
+	if (guest->recoveries >= guest->config->recovery.max)
+		return;
+	if (vm && (!atomic_load(&vm->first_run_ns) || (jobs_busy(guest) && !atomic_load(&vm->ready_ns))))
+		return;
+	guest->standby = create_recovery_vm(guest);
+	guest->standby_failed = !guest->standby;
+	guest->exit_code = exit_code; /* the guest itself runs: it is warned, nothing has failed yet */
+}
+
+void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job)
+{
+	guest->generation = guest->next_generation++;
+	vm->generation = guest->generation;
+	vm->predecessor = job ? job->record : NULL;
+	guest->vm = vm;
+	guest->announced_run = false;
+	guest->announced_ready = false;
+	vm_start(vm);
+}
+
+struct reap_task {
+	struct guest *guest;
+	struct vm *vm;
+};
+
+static void *reaper_thread(void *opaque)
+{
+	struct reap_task *task = opaque;
+	struct guest *guest = task->guest;
+
+	vm_destroy(task->vm);
+	free(task);
+	pthread_mutex_lock(&guest->reap_lock);
+	guest->reaping--;
+	pthread_cond_signal(&guest->reaped);
+	pthread_mutex_unlock(&guest->reap_lock);
+	return NULL;
+}
+
+void guest_reap(struct guest *guest, struct vm *vm)
+{
+	struct reap_task *task = malloc(sizeof(*task));
+	pthread_t thread;
+
+	if (task) {
+		*task = (struct reap_task){.guest = guest, .vm = vm};
+		pthread_mutex_lock(&guest->reap_lock);
+		guest->reaping++;
+		pthread_mutex_unlock(&guest->reap_lock);
+		if (!pthread_create(&thread, NULL, reaper_thread, task)) {
+			pthread_detach(thread);
+			return;
+		}
+		pthread_mutex_lock(&guest->reap_lock);
+		guest->reaping--;
+		pthread_mutex_unlock(&guest->reap_lock);
+		free(task);
+	}
+	vm_destroy(vm); /* no thread to be had: do it here */
+}
+
+static void wait_for_reapers(struct guest *guest)
+{
+	pthread_mutex_lock(&guest->reap_lock);
+	while (guest->reaping)
+		pthread_cond_wait(&guest->reaped, &guest->reap_lock);
+	pthread_mutex_unlock(&guest->reap_lock);
+}
+
+/* The VM is over without a crash: it stands still before anything else happens. */
+static void retire_vm(struct guest *guest)
+{
+	struct vm *vm = guest->vm;
+
+	if (vm_park(vm, RETIRE_TIMEOUT_NS))
+		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
+	guest->vm = NULL;
+	jobs_settle(guest, vm->generation, 0);
+	guest_reap(guest, vm);
+}
+
+/* ---- what the VM reports -------------------------------------------------------------------------- */
+
+static void announce(struct guest *guest)
+{
+	const struct vm *vm = guest->vm;
+	uint64_t first_run = atomic_load(&vm->first_run_ns);
+	uint64_t ready = atomic_load(&vm->ready_ns);
+
+	if (first_run && !guest->announced_run) {
+		guest->announced_run = true;
+		EVENT_AT(&guest->events, "run", first_run, vm->generation, EV_BOOL("recovery", vm->recovery));
+	}
+	if (ready && !guest->announced_ready) {
+		guest->announced_ready = true;
+		log_info("generation %u: ready", vm->generation);
+		EVENT_AT(&guest->events, "ready", ready, vm->generation);
+		jobs_settle(guest, vm->generation, ready);
+	}
+}
+
+static void handle_power_off(struct guest *guest)
+{
+	uint64_t code = guest->vm->end.detail;
+
+	console_flush(&guest->console, 100 * NSEC_PER_MSEC);
+	if (code)
+		log_error("generation %u: powered off with code %" PRIu64, guest->vm->generation, code);
+	else
+		log_info("generation %u: powered off", guest->vm->generation);
+	EVENT_AT(&guest->events, "power-off", guest->vm->end.ns, guest->vm->generation, EV_U64("code", code));
+	if (code && !guest->exit_code)
+		guest->exit_code = EXIT_GUEST;
+	guest->stopping = true;
+	retire_vm(guest);
+}
+
+static void handle_reboot(struct guest *guest)
+{
+	struct vm *vm;
+
+	console_flush(&guest->console, 100 * NSEC_PER_MSEC);
+	log_info("generation %u: reboots", guest->vm->generation);
+	EVENT_AT(&guest->events, "reboot", guest->vm->end.ns, guest->vm->generation,
+		EV_U64("code", guest->vm->end.detail));
+	retire_vm(guest);
+	if (guest->stopping)
+		return;
+	vm = create_vm(guest, guest->config->vm.kernel, guest->config->vm.cmdline, "reboot");
+	if (vm)
+		guest_start_vm(guest, vm, NULL);
+}
+
+static void check_vm(struct guest *guest)
+{
+	const struct vm *vm = guest->vm;
+
+	if (!vm)
+		return;
+	announce(guest);
+	/* pairs with the release in vm_end */
+	if (!atomic_load_explicit(&vm->end_valid, memory_order_acquire))
+		return;
+	switch (vm->end.kind) {
+	case VM_END_CRASH:
+		crash_handle(guest);
+		break;
+	case VM_END_REBOOT:
+		handle_reboot(guest);
+		break;
+	case VM_END_POWER_OFF:
+		handle_power_off(guest);
+		break;
+	}
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------------ */
+
+/* When the watchdog bites; UINT64_MAX = never. */
+static uint64_t watchdog_deadline(const struct guest *guest)
+{
+	uint64_t last;
+
+	if (!guest->vm || !guest->config->vm.watchdog)
+		return UINT64_MAX;
+	last = u64_max(atomic_load(&guest->vm->first_run_ns), atomic_load(&guest->vm->heartbeat_ns));
+	return last ? last + guest->config->vm.watchdog : UINT64_MAX;
+}
+
+static void check_deadlines(struct guest *guest)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now >= watchdog_deadline(guest)) {
+		vm_end(guest->vm, &(struct vm_end){
+			.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
+		check_vm(guest);
+	}
+	if (guest->recover_at_ns && now >= guest->recover_at_ns)
+		crash_recover_now(guest);
+}
+
+/* For epoll_wait: ms until the next deadline, -1 = none. */
+static int next_timeout(const struct guest *guest)
+{
+	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
+
+	if (guest->recover_at_ns)
+		at = u64_min(at, guest->recover_at_ns);
+	if (at == UINT64_MAX)
+		return -1;
+	return at <= now ? 0 : (int)u64_min((at - now) / NSEC_PER_MSEC + 1, 1000);
+}
+
+/* ---- what the operator does ------------------------------------------------------------------------ */
+
+static void stop(struct guest *guest, const char *why)
+{
+	if (guest->stopping && !guest->vm) {
+		if (jobs_busy(guest))
+			log_warn("%s again: leaving; the dumper process finishes the dump by itself", why);
+		guest->abandon = true;
+		return;
+	}
+	log_info("%s: stopping", why);
+	guest->stopping = true;
+	guest->recover_at_ns = 0;
+	if (guest->recover_job)
+		guest->recover_job->awaits_recovery = false;
+	guest->recover_job = NULL;
+	if (guest->vm) {
+		EVENT(&guest->events, "stop", guest->vm->generation, EV_STR("why", why));
+		retire_vm(guest);
+	}
+	if (jobs_busy(guest))
+		log_info("waiting for the dump to complete; stop again to leave it to the dumper process");
+}
+
+static void handle_signals(struct guest *guest)
+{
+	struct signalfd_siginfo info;
+
+	while (read(guest->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1 && guest->vm)
+			vm_end(guest->vm, &(struct vm_end){.kind = VM_END_CRASH,
+				.reason = DUMP_REASON_OPERATOR, .ns = clock_mono_ns()});
+		else if (info.ssi_signo != SIGUSR1)
+			stop(guest, strsignal((int)info.ssi_signo));
+	}
+}
+
+static void handle_input(struct guest *guest)
+{
+	char keys[256];
+	int n = console_read(&guest->console, keys, sizeof(keys));
+
+	if (n == -ECANCELED)
+		stop(guest, "Ctrl-A x");
+	else if (n < 0)
+		epoll_ctl(guest->epoll_fd, EPOLL_CTL_DEL, guest->console.in_fd, NULL);
+	else if (n > 0 && guest->vm)
+		serial_input(&guest->vm->serial, keys, (size_t)n);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------- */
+
+static bool is_over(const struct guest *guest)
+{
+	return guest->abandon || (!guest->vm && !guest->recover_at_ns && !jobs_busy(guest));
+}
+
+static void handle_ready_fd(struct guest *guest, int fd)
+{
+	uint64_t count;
+
+	if (fd == guest->notify_fd) {
+		if (read(fd, &count, sizeof(count)) < 0)
+			log_debug("eventfd: %s", strerror(errno));
+	} else if (fd == guest->signal_fd) {
+		handle_signals(guest);
+	} else if (fd == guest->dumper.socket) {
+		jobs_receive(guest);
+	} else if (fd == guest->console.in_fd) {
+		handle_input(guest);
+	}
+}
+
+static void event_loop(struct guest *guest)
+{
+	struct epoll_event ready[8];
+
+	while (!is_over(guest)) {
+		int n = epoll_wait(guest->epoll_fd, ready, ARRAY_LEN(ready), next_timeout(guest));
+
+		for (int i = 0; i < n; i++)
+			handle_ready_fd(guest, ready[i].data.fd);
+		check_vm(guest);
+		check_deadlines(guest);
+		prepare_standby(guest);
+	}
+}
+
+/* ---- start and end --------------------------------------------------------------------------------- */
+
+static int watch(struct guest *guest, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_loop(struct guest *guest)
+{
+	sigset_t signals;
+	int err;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	if (pthread_sigmask(SIG_BLOCK, &signals, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -EINVAL;
+	guest->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	guest->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	guest->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (guest->epoll_fd < 0 || guest->signal_fd < 0 || guest->notify_fd < 0)
+		return -errno;
+	err = vcpu_kick_init();
+	if (!err)
+		err = watch(guest, guest->signal_fd);
+	if (!err)
+		err = watch(guest, guest->notify_fd);
+	if (!err && guest->console.in_fd >= 0)
+		err = watch(guest, guest->console.in_fd);
+	return err;
+}
+
+/* Opens dump.dir and locks it: two minivmm with one guest name would mix up their dumps. */
+static int open_dir(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	struct dump_dir_facts facts;
+	char why[WHY_MAX], have[24];
+
+	if (dump_dir_open(config->dump.dir, (enum huge_pages)config->dump.huge_pages, &guest->dir_fd, why,
+			sizeof(why))) {
+		log_error("[dump] dir: %s", why);
+		return EXIT_HOST;
+	}
+	/* a descriptor of its own: the dumper shares dir_fd's open file, and may outlive this process */
+	guest->lock_fd = openat(guest->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (guest->lock_fd < 0 || flock(guest->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error("[dump] dir: %s: %s", config->dump.dir,
+			errno == EWOULDBLOCK ? "another minivmm uses it" : strerror(errno));
+		return EXIT_HOST;
+	}
+	if (!dump_dir_probe(guest->dir_fd, &facts)) {
+		report_bytes(facts.available, have, sizeof(have));
+		if (facts.available < config->vm.memory)
+			log_warn("%s has only %s free, less than vm.memory", config->dump.dir, have);
+		EVENT(&guest->events, "dir", 0, EV_STR("dir", config->dump.dir), EV_BOOL("huge", facts.huge),
+			EV_U64("available", facts.available));
+	}
+	return EXIT_OK;
+}
+
+static int open_all(struct guest *guest, const char *events_path)
+{
+	char why[WHY_MAX];
+	int err;
+
+	err = events_open(&guest->events, events_path);
+	if (err) {
+		log_error("--events %s: %s", events_path, strerror(-err));
+		return EXIT_HOST;
+	}
+	EVENT(&guest->events, "start", 0, EV_STR("version", MINIVMM_VERSION), EV_STR("guest", guest->config->vm.name),
+		EV_U64("memory", guest->config->vm.memory), EV_U64("vcpus", guest->config->vm.vcpus));
+	if (kvm_open(&guest->kvm, why, sizeof(why))) {
+		log_error("%s", why);
+		return EXIT_NO_KVM;
+	}
+	err = console_open(&guest->console, guest->config->console.output);
+	if (err) {
+		log_error("[console] output: %s: %s", guest->config->console.output, strerror(-err));
+		return EXIT_HOST;
+	}
+	err = open_dir(guest);
+	if (err)
+		return err;
+	err = open_loop(guest);
+	if (err) {
+		log_error("event loop: %s", strerror(-err));
+		return EXIT_HOST;
+	}
+	guest->shared = (struct vm_shared){.kvm = &guest->kvm, .console = &guest->console,
+		.events = &guest->events, .dir_fd = guest->dir_fd, .notify_fd = guest->notify_fd,
+		.nr_vcpus = (uint32_t)guest->config->vm.vcpus, .memory = guest->config->vm.memory};
+	return EXIT_OK;
+}
+
+static void close_all(struct guest *guest)
+{
+	vm_destroy(guest->vm);
+	vm_destroy(guest->standby);
+	wait_for_reapers(guest);
+	jobs_fini(guest); /* after the VMs, which may point at a job's record */
+	if (guest->dumper.socket >= 0)
+		dumper_fini(&guest->dumper);
+	console_close(&guest->console);
+	kvm_close(&guest->kvm);
+	events_close(&guest->events);
+	for (size_t i = 0; i < 5; i++) {
+		int *fds[] = {&guest->dir_fd, &guest->lock_fd, &guest->epoll_fd, &guest->signal_fd,
+			&guest->notify_fd};
+
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	}
+	pthread_cond_destroy(&guest->reaped);
+	pthread_mutex_destroy(&guest->reap_lock);
+}
+
+int guest_run(const struct config *config, const char *events_path)
+{
+	struct guest guest = {.config = config, .kvm.fd = -1, .events.fd = -1, .dir_fd = -1, .lock_fd = -1,
+		.epoll_fd = -1, .signal_fd = -1, .notify_fd = -1};
+	struct vm *vm;
+
+	dumper_init(&guest.dumper);
+	guest.console.out_fd = guest.console.in_fd = -1;
+	pthread_mutex_init(&guest.reap_lock, NULL);
+	pthread_cond_init(&guest.reaped, NULL);
+	guest.exit_code = open_all(&guest, events_path);
+	if (guest.exit_code)
+		goto out;
+	vm = create_vm(&guest, config->vm.kernel, config->vm.cmdline, config->path);
+	if (!vm)
+		goto out;
+	console_raw_mode(&guest.console);
+	log_set_prefix(isatty(STDERR_FILENO) ? "\r\033[K" : NULL);
+	/* the guest starts at once; what only a crash needs is made while it boots */
+	guest_start_vm(&guest, vm, NULL);
+	if (config->dump.enabled && jobs_start_dumper(&guest))
+		guest.dump_failed = true;
+	event_loop(&guest);
+	if (!guest.exit_code && guest.dump_failed)
+		guest.exit_code = EXIT_DUMP;
+	EVENT(&guest.events, "exit", guest.generation, EV_U64("code", (uint64_t)guest.exit_code));
+out:
+	close_all(&guest);
+	return guest.exit_code;
+}

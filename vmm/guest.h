@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/guest.h - the supervisor: one guest through all its generations.
+ *
+ *      guest.c    event loop: signals, console input, vCPU reports, dumper events, deadlines
+ *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
+ *      jobs.c     dumps under way: what each needs, what became of it
+ *      report.c   lines, events and the timeline for the operator
+ *
+ * Threads: everything here belongs to the main thread, except that reapers (threads that destroy a
+ * dead VM) use the fields marked so.
+ */
+#ifndef VMM_GUEST_H
+#define VMM_GUEST_H
+
+#include "dump/dumper.h"
+#include "vmm/config.h"
+#include "vmm/console.h"
+#include "vmm/events.h"
+#include "vmm/kvm.h"
+#include "vmm/vm.h"
+
+/* One dump: from the crash until its timeline has been printed. */
+struct dump_job {
+	struct dump_job *next;        /* owned by the list, oldest first */
+	uint32_t generation;          /* of the VM that crashed */
+	struct dump_record *record;   /* owned: this job's own mapping */
+	int record_fd, region_fd;     /* owned; -1 once they are not needed any more */
+	bool sent;                    /* the dumper has it */
+	bool linked;                  /* .partial names exist: releasing may have begun */
+	bool retried;                 /* given to a second dumper already */
+	bool finished;                /* published or failed */
+	bool failed;
+	bool awaits_recovery;         /* the timeline waits for generation @successor to be ready or over */
+	uint32_t successor;
+	struct dumper_event last;     /* newest progress */
+};
+
+struct guest {
+	const struct config *config;  /* borrowed */
+	struct kvm kvm;
+	struct console console;
+	struct events events;
+	struct vm_shared shared;
+	int dir_fd, lock_fd;          /* owned: dump.dir, and its lock against a second minivmm */
+	int epoll_fd, signal_fd, notify_fd; /* owned */
+
+	struct vm *vm;                /* owned: the running VM, NULL between generations */
+	struct vm *standby;           /* owned: made ahead of time for the next recovery, or NULL */
+	bool standby_failed;          /* do not try again and again */
+	uint32_t generation;          /* of the newest VM */
+	uint32_t next_generation;     /* VMs started so far */
+	bool announced_run, announced_ready; /* of @vm: event and line are out */
+
+	uint64_t recoveries;          /* in a row */
+	uint64_t unready;             /* recovery VMs in a row that crashed before they were ready */
+	uint64_t recover_at_ns;       /* start the recovery VM then; 0 = none waits */
+	struct dump_job *recover_job; /* borrowed: the crash that it recovers from, or NULL */
+
+	struct dumper dumper;
+	uint32_t dumper_failures;     /* deaths without a finished dump in between */
+	struct dump_job *jobs;        /* owned list */
+	bool progress_shown;          /* a progress bar stands in the terminal's last line */
+	uint64_t progress_ns;         /* when progress was last shown */
+
+	bool stopping;                /* no new VM is started */
+	bool abandon;                 /* leave now, whatever is under way */
+	bool dump_failed;
+	int exit_code;
+
+	pthread_mutex_t reap_lock;
+	pthread_cond_t reaped;
+	uint32_t reaping;             /* guarded by reap_lock: reapers at work */
+};
+
+/*
+ * guest_run - boot the guest and stay with it to its end.
+ * @events_path: event log, or NULL.  Result: the process's exit code (exit_codes.h); every failure has
+ * been reported.
+ */
+int warn_unused guest_run(const struct config *config, const char *events_path);
+
+/* ---- guest.c, for crash.c and jobs.c ------------------------------------------------------------ */
+
+/* A VM with the recovery kernel, waiting.  NULL when it cannot be made (reported once). */
+struct vm *guest_take_standby(struct guest *guest);
+
+/* Makes @vm the running one: number, flags, go.  @job: the crash it recovers from, or NULL. */
+void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job);
+
+/* Destroys @vm in a thread of its own. */
+void guest_reap(struct guest *guest, struct vm *vm);
+
+/* ---- crash.c ------------------------------------------------------------------------------------ */
+
+/* guest->vm has crashed (vm->end is filled in): the whole crash sequence. */
+void crash_handle(struct guest *guest);
+
+/* The pause before a recovery is over. */
+void crash_recover_now(struct guest *guest);
+
+/* ---- jobs.c ------------------------------------------------------------------------------------- */
+
+/*
+ * jobs_add - a dump of @vm, parked.  The job gets its own references to record and region.
+ * Result: the job (owned by the list), or NULL when there is no memory or descriptor left (reported).
+ */
+struct dump_job *jobs_add(struct guest *guest, struct vm *vm, uint64_t parked_ns);
+
+/* Gives every waiting job to the dumper, starting one if there is none. */
+void jobs_submit(struct guest *guest);
+
+/* Reads what the dumper says; called when its socket is readable. */
+void jobs_receive(struct guest *guest);
+
+/* Starts the dumper and watches its socket.  -errno when it cannot be started (reported). */
+int warn_unused jobs_start_dumper(struct guest *guest);
+
+/* Generation @successor is ready (at @ready_ns) or over (@ready_ns = 0): timelines that wait for it. */
+void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns);
+
+/* True if a dump is queued or running. */
+bool jobs_busy(const struct guest *guest);
+
+/* Prints what is left to print and frees all. */
+void jobs_fini(struct guest *guest);
+
+/* ---- report.c ----------------------------------------------------------------------------------- */
+
+/* "panic on vCPU 0: <string>", "triple-fault on vCPU 1", "hang": printable, for one line. */
+void report_reason(const struct vm_end *end, const struct dump_record *record, char *buf, size_t size);
+
+void report_progress(struct guest *guest, const struct dump_job *job);
+void report_progress_end(struct guest *guest);
+
+/* The moments of one crash, as lines and as an event. */
+void report_timeline(struct guest *guest, const struct dump_job *job);
+
+/* "512 MiB", "3.2 GiB" */
+void report_bytes(uint64_t bytes, char *buf, size_t size);
+
+#endif /* VMM_GUEST_H */

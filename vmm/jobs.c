@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/jobs.c - dumps under way, seen from the VMM: see guest.h
+ *
+ * The dumper works one job after the other; jobs that wait are already in its socket.  Until the
+ * .partial names exist (linked) the VMM's descriptors are all that keeps the dead VM's memory alive:
+ * a dumper that dies before then is replaced and gets the job again.
+ */
+#include "vmm/guest.h"
+
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+/* our choice: a dumper that dies this often without finishing anything is not started again */
+#define DUMPER_FAILURES_MAX 3
+
+static void free_job(struct dump_job *job)
+{
+	if (!job)
+		return;
+	dump_record_unmap(job->record);
+	if (job->record_fd >= 0)
+		close(job->record_fd);
+	if (job->region_fd >= 0)
+		close(job->region_fd);
+	free(job);
+}
+
+static void append(struct guest *guest, struct dump_job *job)
+{
+	struct dump_job **at = &guest->jobs;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = job;
+}
+
+/* <guest>-<UTC time with milliseconds>-g<generation>: sorts by time, unique for one guest */
+static void name_dump(struct dump_record *record, uint64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
+	char stamp[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
+	snprintf(record->name, sizeof(record->name), "%.48s-%s.%03uZ-g%u", record->guest, stamp,
+		(unsigned int)(wall_ns / NSEC_PER_MSEC % 1000), record->generation);
+}
+
+static void fill_record(struct guest *guest, const struct vm *vm, struct dump_record *record, uint64_t parked_ns)
+{
+	const struct config *config = guest->config;
+
+	record->generation = vm->generation;
+	record->reason = vm->end.reason;
+	record->crash_cpu = vm->end.cpu;
+	record->detail = vm->end.detail;
+	record->wall_ns = clock_wall_ns() - (clock_mono_ns() - vm->end.ns);
+	record->options = (struct dump_options){
+		.strategy = (uint32_t)config->dump.strategy,
+		.selector = (uint32_t)config->dump.select,
+		.workers = (uint32_t)config->dump.workers,
+		.chunk = config->dump.chunk,
+	};
+	snprintf(record->guest, sizeof(record->guest), "%s", config->vm.name);
+	snprintf(record->vmm_version, sizeof(record->vmm_version), "%s", MINIVMM_VERSION);
+	name_dump(record, record->wall_ns);
+	dump_record_mark(record, DUMP_MOMENT_CRASH, vm->end.ns);
+	dump_record_mark(record, DUMP_MOMENT_PARKED, parked_ns);
+}
+
+struct dump_job *jobs_add(struct guest *guest, struct vm *vm, uint64_t parked_ns)
+{
+	struct dump_job *job = calloc(1, sizeof(*job));
+	int err = job ? 0 : -ENOMEM;
+
+	if (job) {
+		job->generation = vm->generation;
+		job->record_fd = fcntl(vm->record_fd, F_DUPFD_CLOEXEC, 0);
+		job->region_fd = fcntl(vm->region.fd, F_DUPFD_CLOEXEC, 0);
+		if (job->record_fd < 0 || job->region_fd < 0)
+			err = -errno;
+	}
+	fill_record(guest, vm, vm->record, parked_ns);
+	if (!err)
+		err = dump_record_map(job->record_fd, &job->record);
+	if (err) {
+		log_error("generation %u: no dump: %s", vm->generation, strerror(-err));
+		guest->dump_failed = true;
+		free_job(job);
+		return NULL;
+	}
+	append(guest, job);
+	return job;
+}
+
+bool jobs_busy(const struct guest *guest)
+{
+	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+		if (!job->finished)
+			return true;
+	return false;
+}
+
+/* Frees the jobs of which nothing more is to come, after printing their timelines. */
+static void retire_jobs(struct guest *guest)
+{
+	struct dump_job **at = &guest->jobs;
+
+	while (*at) {
+		struct dump_job *job = *at;
+
+		if (!job->finished || job->awaits_recovery) {
+			at = &job->next;
+			continue;
+		}
+		report_timeline(guest, job);
+		*at = job->next;
+		if (guest->recover_job == job)
+			guest->recover_job = NULL;
+		free_job(job);
+	}
+}
+
+static void finish(struct guest *guest, struct dump_job *job, bool failed)
+{
+	report_progress_end(guest);
+	job->finished = true;
+	job->failed = failed;
+	if (failed)
+		guest->dump_failed = true;
+	/* the memory is in the dump or under its .partial name; this reference is not needed any more */
+	close(job->region_fd);
+	job->region_fd = -1;
+	close(job->record_fd);
+	job->record_fd = -1;
+	retire_jobs(guest);
+}
+
+static void report_lost(struct guest *guest, struct dump_job *job, const char *why)
+{
+	log_error("generation %u: dump failed: %s", job->generation, why);
+	if (job->linked)
+		log_error("generation %u: what there is of it is kept: %s/%s.vmcore.partial and %s.region.partial",
+			job->generation, guest->config->dump.dir, job->record->name, job->record->name);
+	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why),
+		EV_STR("dir", guest->config->dump.dir), EV_STR("name", job->record->name),
+		EV_BOOL("partial", job->linked));
+	finish(guest, job, true);
+}
+
+/* ---- the dumper's events ------------------------------------------------------------------------- */
+
+static struct dump_job *find_job(struct guest *guest, uint32_t generation)
+{
+	for (struct dump_job *job = guest->jobs; job; job = job->next)
+		if (job->generation == generation && job->sent && !job->finished)
+			return job;
+	return NULL;
+}
+
+static void report_done(struct guest *guest, struct dump_job *job)
+{
+	uint64_t crash = atomic_load(&job->record->moments[DUMP_MOMENT_CRASH]);
+	uint64_t end = atomic_load(&job->record->moments[DUMP_MOMENT_PUBLISHED]);
+	char dumped[24], file[24];
+
+	report_bytes(job->last.dumped, dumped, sizeof(dumped));
+	report_bytes(job->last.file_bytes, file, sizeof(file));
+	report_progress_end(guest);
+	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s.vmcore (%s of guest memory, %s of"
+		 " shared memory)", job->generation,
+		end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0, guest->config->dump.dir,
+		job->record->name, dumped, file);
+	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", guest->config->dump.dir),
+		EV_STR("name", job->record->name), EV_U64("dumped", job->last.dumped),
+		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
+	finish(guest, job, false);
+}
+
+static void handle_event(struct guest *guest, const struct dumper_event *event)
+{
+	struct dump_job *job = find_job(guest, event->generation);
+
+	if (!job) {
+		log_debug("dumper: event %u for generation %u, which is not being dumped", event->type,
+			event->generation);
+		return;
+	}
+	switch (event->type) {
+	case DUMPER_LINKED:
+		job->linked = true;
+		EVENT(&guest->events, "dump-linked", job->generation, EV_STR("name", job->record->name));
+		break;
+	case DUMPER_PROGRESS:
+		job->last = *event;
+		report_progress(guest, job);
+		break;
+	case DUMPER_DONE:
+		job->last = *event;
+		guest->dumper_failures = 0;
+		report_done(guest, job);
+		break;
+	case DUMPER_FAILED:
+		report_lost(guest, job, event->text);
+		break;
+	default:
+		break; /* dumper_receive lets no other type through */
+	}
+}
+
+/* The process is gone.  Jobs whose memory it has not begun to release go to a new one. */
+static void handle_death(struct guest *guest)
+{
+	struct dump_job *job, *next;
+
+	epoll_ctl(guest->epoll_fd, EPOLL_CTL_DEL, guest->dumper.socket, NULL);
+	dumper_fini(&guest->dumper);
+	guest->dumper_failures++;
+	log_warn("the dumper process ended unexpectedly");
+	for (job = guest->jobs; job; job = next) {
+		next = job->next;
+		if (!job->sent || job->finished)
+			continue;
+		/* only the oldest can be the one in progress */
+		if (job->linked || job->retried) {
+			report_lost(guest, job, "the dumper process ended in the middle of it");
+			continue;
+		}
+		job->sent = false;
+		job->retried = true;
+		/* names that the dead one may have made stay as they are */
+		strncat(job->record->name, "-retry", sizeof(job->record->name) - strlen(job->record->name) - 1);
+	}
+	if (!guest->abandon && guest->dumper_failures < DUMPER_FAILURES_MAX && !jobs_start_dumper(guest)) {
+		jobs_submit(guest);
+		return;
+	}
+	log_error("no dumper process any more: crashes from here on are not dumped");
+	for (job = guest->jobs; job; job = next) {
+		next = job->next;
+		if (!job->finished)
+			report_lost(guest, job, "there is no dumper process");
+	}
+}
+
+void jobs_receive(struct guest *guest)
+{
+	struct dumper_event event;
+	int got;
+
+	while ((got = dumper_receive(&guest->dumper, &event)) == 1)
+		handle_event(guest, &event);
+	if (got == -EPROTO)
+		log_error("the dumper process sent something that is no event");
+	if (got < 0)
+		handle_death(guest);
+}
+
+/* ---- starting and feeding it ----------------------------------------------------------------------- */
+
+int jobs_start_dumper(struct guest *guest)
+{
+	struct epoll_event watch = {.events = EPOLLIN};
+	int err;
+
+	err = dumper_spawn(&guest->dumper);
+	if (!err) {
+		watch.data.fd = guest->dumper.socket;
+		if (epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, guest->dumper.socket, &watch) < 0) {
+			err = -errno;
+			dumper_fini(&guest->dumper);
+		}
+	}
+	if (err)
+		log_error("cannot start the dumper process: %s", strerror(-err));
+	return err;
+}
+
+void jobs_submit(struct guest *guest)
+{
+	for (struct dump_job *job = guest->jobs; job; job = job->next) {
+		int err;
+
+		if (job->sent || job->finished || guest->dumper.socket < 0)
+			continue;
+		err = dumper_start(&guest->dumper, job->record_fd, job->region_fd, guest->dir_fd);
+		if (err) {
+			/* it is dead or unusable: its socket says so to the event loop, which tries again */
+			log_debug("dumper_start: %s", strerror(-err));
+			return;
+		}
+		job->sent = true;
+		guest->progress_ns = clock_mono_ns();
+	}
+}
+
+void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns)
+{
+	for (struct dump_job *job = guest->jobs; job; job = job->next) {
+		if (!job->awaits_recovery || job->successor != successor)
+			continue;
+		job->awaits_recovery = false;
+		if (ready_ns)
+			dump_record_mark(job->record, DUMP_MOMENT_READY, ready_ns);
+	}
+	retire_jobs(guest);
+}
+
+void jobs_fini(struct guest *guest)
+{
+	struct dump_job *job = guest->jobs, *next;
+
+	for (; job; job = next) {
+		next = job->next;
+		report_timeline(guest, job);
+		free_job(job);
+	}
+	guest->jobs = NULL;
+}

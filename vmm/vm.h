@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/vm.h - one virtual machine: a KVM VM, its vCPUs, devices, RAM and its crash record in waiting.
+ *
+ * Several live in one process: the running one, its standby, and crashed ones on their way out.
+ *
+ * Threads: vCPU threads report through vm_end() and the atomics below and ring notify_fd; the
+ * supervisor (guest.c) reads those, and alone calls the functions that command the VM.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "dump/record.h"
+#include "vmm/bus.h"
+#include "vmm/events.h"
+#include "vmm/kvm.h"
+#include "vmm/region.h"
+#include "vmm/serial.h"
+#include "vmm/vcpu.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What the vCPU threads are to do: see vcpu.h. */
+enum vm_command { VM_HOLD, VM_RUN, VM_PARK, VM_QUIT };
+
+/* Why a VM is over. */
+enum vm_end_kind { VM_END_CRASH = 1, VM_END_REBOOT, VM_END_POWER_OFF };
+
+struct vm_end {
+	enum vm_end_kind kind;
+	enum dump_reason reason; /* CRASH */
+	uint32_t cpu;            /* that saw it */
+	uint64_t detail;         /* CRASH: see dump_record.detail; REBOOT, POWER_OFF: the guest's code */
+	uint64_t ns;             /* CLOCK_MONOTONIC when it was seen */
+};
+
+/* What all VMs of one guest share; everything borrowed, read-only while VMs live. */
+struct vm_shared {
+	const struct kvm *kvm;
+	struct console *console;
+	struct events *events;
+	int dir_fd;          /* directory of regions */
+	int notify_fd;       /* eventfd that vCPU threads ring */
+	uint32_t nr_vcpus;
+	uint64_t memory;     /* bytes of RAM */
+};
+
+struct vm {
+	const struct vm_shared *shared; /* borrowed */
+	int fd;                         /* owned */
+	uint32_t generation;            /* set before the VM runs */
+	bool recovery;                  /* started because its predecessor crashed; set before it runs */
+	struct region region;
+	struct bus ports, memory;
+	struct serial serial;
+	struct dump_record *record;     /* owned: vCPU threads save registers here when parked */
+	int record_fd;                  /* owned */
+	struct vcpu *vcpus;             /* owned: shared->nr_vcpus of them */
+	uint32_t nr_vcpus_created;
+	uint32_t tsc_khz;               /* of the guest; 0 = unknown; set at creation */
+
+	pthread_mutex_t lock;
+	pthread_cond_t commanded;       /* vCPU threads wait for a command */
+	pthread_cond_t parked;          /* the supervisor waits for parked vCPUs */
+	_Atomic enum vm_command command; /* written with lock held, read anywhere */
+	_Atomic bool stopping;          /* the command is past RUN: nobody may wait for anything */
+	uint32_t nr_parked;             /* guarded by lock */
+
+	_Atomic bool ended;             /* claimed by the first vm_end() */
+	_Atomic bool end_valid;         /* release: end is filled in; acquire by the supervisor */
+	struct vm_end end;
+	_Atomic uint64_t first_run_ns;  /* 0 = has not entered the guest yet */
+	_Atomic uint64_t ready_ns;      /* first ready call; 0 = none */
+	_Atomic uint64_t heartbeat_ns;  /* last heartbeat call; 0 = none */
+	_Atomic uint32_t post_codes;    /* POST codes reported so far */
+	struct dump_record *predecessor; /* borrowed or NULL: gets the moment of the first KVM_RUN */
+};
+
+/*
+ * vm_create - a VM with @kernel and @cmdline loaded, its vCPU threads waiting (VM_HOLD).
+ * Errors: -errno with a sentence in @why.  Owner: vm_destroy().
+ */
+int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel,
+			  const char *cmdline, char *why, size_t why_size);
+
+/* Ends the threads, closes everything.  Slow (tens of ms): not for critical paths.  NULL is fine. */
+void vm_destroy(struct vm *vm);
+
+/* Lets the vCPUs run.  Generation, recovery and predecessor are set before. */
+void vm_start(struct vm *vm);
+
+/*
+ * vm_park - stop every vCPU where it is and have its registers saved into vm->record.
+ * Result: 0, or -ETIMEDOUT when some did not stop within @timeout_ns; those have saved = 0 in the
+ * record and run no device access any more.
+ */
+int warn_unused vm_park(struct vm *vm, uint64_t timeout_ns);
+
+/*
+ * vm_end - report the end of the VM; only the first report counts.  Any thread.
+ * Result: true for the first.  Rings notify_fd.
+ */
+bool vm_end(struct vm *vm, const struct vm_end *end);
+
+/* Rings notify_fd. */
+void vm_notify(struct vm *vm);
+
+/* For vCPU threads: waits until the command is not @command; returns the new one. */
+enum vm_command vm_wait_command(struct vm *vm, enum vm_command command);
+
+/* For vCPU threads: reports this one parked. */
+void vm_report_parked(struct vm *vm);
+
+/* The firmware-call port and the POST port (firmware_port.c). */
+int warn_unused firmware_port_add(struct vm *vm);
+
+#endif /* VMM_VM_H */
