@@ -10,7 +10,7 @@ struct option {
 	const char *key;
 	const char *help;
 	bool (*parse)(void *field, char *value); /* false: the value is not allowed; may say why */
-	size_t field;                            /* offset in struct config */
+	size_t field; /* offset in struct config */
 };
 
 static bool parse_u64(void *field, char *value)
@@ -44,7 +44,7 @@ static bool parse_fill(void *field, char *value)
 		fill->kind = fill_kind_find(number ? item : "pattern");
 		if (!fill->kind || !str_to_u64(number ? number : item, &percent) || percent > 100 ||
 			total + percent > 100 || config->nr_fills == MAX_FILLS - 1) {
-			con_printf("stub: fill is KIND:PERCENT[,KIND:PERCENT...], at most 7 kinds and 100 percent\n");
+			con_printf("stub: fill is KIND:PERCENT[,...], at most 7 kinds and 100 percent\n");
 			fill_print_kinds();
 			return false;
 		}
@@ -88,7 +88,8 @@ static bool parse_word(struct config *config, char *key)
 	const struct option *option = option_find(key);
 
 	if (!option || !value) {
-		con_printf("stub: error: command line: %s \"%s\"; known are\n", value ? "unknown key" : "no value for", key);
+		con_printf("stub: error: command line: %s \"%s\"; known are\n",
+			value ? "unknown key" : "no value for", key);
 		print_options();
 		return false;
 	}

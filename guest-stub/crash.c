@@ -18,20 +18,20 @@
 extern uint64_t boot_pml4[];
 extern const char crash_out_first[], crash_out_last[], crash_park_first[], crash_park_last[];
 
-static const char *const reg_names[PARK_NR] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
-	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+static const char *const reg_names[PARK_NR] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
+	"r9", "r10", "r11", "r12", "r13", "r14", "r15"};
 
 /* Intel SDM vol. 3A, table 6-1 */
-static const char *const vector_names[] = {"divide error", "debug exception", "NMI", "breakpoint", "overflow",
-	"bound range exceeded", "invalid opcode", "device not available", "double fault", "vector 9",
-	"invalid TSS", "segment not present", "stack fault", "general protection fault", "page fault", "vector 15",
-	"x87 error", "alignment check", "machine check", "SIMD error"};
+static const char *const vector_names[] = {"divide error", "debug exception", "NMI", "breakpoint",
+	"overflow", "bound range exceeded", "invalid opcode", "device not available", "double fault",
+	"vector 9", "invalid TSS", "segment not present", "stack fault", "general protection fault",
+	"page fault", "vector 15", "x87 error", "alignment check", "machine check", "SIMD error"};
 
 static struct fw_panic block __attribute__((aligned(FW_BLOCK_ALIGN)));
 static struct fw_regs saved_regs[FW_PANIC_REGS_MAX];
 static char message_buf[256];
 static struct text message = {.buf = message_buf, .size = sizeof(message_buf) - 1};
-static uint32_t crashed;  /* taken by the first CPU that gets here */
+static uint32_t crashed; /* taken by the first CPU that gets here */
 static uint32_t stopping; /* 1 once cpu.park is set for all CPUs; read by crash_join() */
 
 void crash_refused(void)
@@ -65,6 +65,14 @@ void crash_again(struct cpu *cpu)
 	crash_without_firmware();
 }
 
+/* Bits of a page fault's error code (Intel SDM vol. 3A, figure 4-12) */
+static const char *page_access(uint64_t error)
+{
+	if (error & 16)
+		return "execution";
+	return error & 2 ? "write" : "read";
+}
+
 static void describe(const struct cpu *cpu)
 {
 	const struct fw_regs *r = &cpu->regs;
@@ -74,8 +82,9 @@ static void describe(const struct cpu *cpu)
 		return;
 	}
 	if (r->vector == VECTOR_PAGE_FAULT)
-		text_printf(&message, "%s: %s of 0x%lx", r->cr2 < PAGE_BYTES ? "null pointer dereference" : "page fault",
-			r->error & 16 ? "execution" : r->error & 2 ? "write" : "read", r->cr2);
+		text_printf(&message, "%s: %s of 0x%lx",
+			r->cr2 < PAGE_BYTES ? "null pointer dereference" : "page fault",
+			page_access(r->error), r->cr2);
 	else if (r->vector < ARRAY_LEN(vector_names))
 		text_printf(&message, "%s", vector_names[r->vector]);
 	else
@@ -98,11 +107,14 @@ static void print_regs(const struct fw_regs *r)
 		con_printf("stub: regs cpu=%u vector=none", r->cpu);
 	else
 		con_printf("stub: regs cpu=%u vector=%u", r->cpu, r->vector);
-	con_printf(" error=0x%lx rip=0x%lx rflags=0x%lx cs=0x%lx ss=0x%lx cr2=0x%lx cr3=0x%lx\n", r->error, r->rip, r->rflags, r->cs, r->ss, r->cr2, r->cr3);
-	con_printf("stub: regs cpu=%u rax=0x%lx rbx=0x%lx rcx=0x%lx rdx=0x%lx rsi=0x%lx rdi=0x%lx rbp=0x%lx rsp=0x%lx\n",
-		r->cpu, r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp);
-	con_printf("stub: regs cpu=%u r8=0x%lx r9=0x%lx r10=0x%lx r11=0x%lx r12=0x%lx r13=0x%lx r14=0x%lx r15=0x%lx\n",
-		r->cpu, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+	con_printf(" error=0x%lx rip=0x%lx rflags=0x%lx", r->error, r->rip, r->rflags);
+	con_printf(" cs=0x%lx ss=0x%lx cr2=0x%lx cr3=0x%lx\n", r->cs, r->ss, r->cr2, r->cr3);
+	con_printf("stub: regs cpu=%u rax=0x%lx rbx=0x%lx rcx=0x%lx rdx=0x%lx", r->cpu, r->rax, r->rbx,
+		r->rcx, r->rdx);
+	con_printf(" rsi=0x%lx rdi=0x%lx rbp=0x%lx rsp=0x%lx\n", r->rsi, r->rdi, r->rbp, r->rsp);
+	con_printf("stub: regs cpu=%u r8=0x%lx r9=0x%lx r10=0x%lx r11=0x%lx", r->cpu, r->r8, r->r9, r->r10,
+		r->r11);
+	con_printf(" r12=0x%lx r13=0x%lx r14=0x%lx r15=0x%lx\n", r->r12, r->r13, r->r14, r->r15);
 }
 
 static void print_park(const struct cpu *cpu, const char *first, const char *last)
@@ -146,8 +158,10 @@ static void stop_others(const struct cpu *self)
 	for (uint32_t id = 0; id < MAX_CPUS; id++) {
 		struct cpu *cpu = cpu_table[id];
 
+		if (!cpu || cpu == self)
+			continue;
 		/* pairs with the store in park.S */
-		while (cpu && cpu != self && !__atomic_load_n(&cpu->parked, __ATOMIC_ACQUIRE) && read_tsc() < end)
+		while (!__atomic_load_n(&cpu->parked, __ATOMIC_ACQUIRE) && read_tsc() < end)
 			cpu_relax();
 	}
 }

@@ -55,25 +55,25 @@
 
 /* struct cpu (cpu.h asserts these): one aligned block per CPU, found from any ring 0 stack pointer */
 #define CPU_BYTES 0x8000
-#define CPU_PARK 0x000       /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
-#define CPU_PARKED 0x080     /* u32 */
-#define CPU_TSS 0x1000       /* stub.lds knows this number too */
+#define CPU_PARK 0x000 /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
+#define CPU_PARKED 0x080 /* u32 */
+#define CPU_TSS 0x1000 /* stub.lds knows this number too */
 #define CPU_KSTACK_TOP 0x4000
 #define CPU_CRASH_TOP 0x6000
 #define CPU_STACK_TOP 0x8000
-#define TSS_RSP0 4           /* Intel SDM vol. 3A, figure 8-11 */
+#define TSS_RSP0 4 /* Intel SDM vol. 3A, figure 8-11 */
 #define TSS_IOMAP_BASE 102
 #define TSS_IOMAP 104
 #define TSS_BYTES (TSS_IOMAP + 8192 + 1)
 
 /* Operations of the int3 gate, in rax (trap.c) */
-#define GATE_WAIT 1      /* rdi: address of a u32, rsi: value; halt until an interrupt while they are equal */
-#define GATE_PANIC 2     /* rdi: message; does not return */
-#define GATE_NO_IDT 3    /* load an empty IDT: the next exception is a triple fault */
-#define GATE_READ_CR 4   /* rdi: 0, 2, 3 or 4; the register comes back in rax */
-#define GATE_READ_MSR 5  /* rdi: number */
+#define GATE_WAIT 1 /* rdi: address of a u32, rsi: value; halt until an interrupt while they are equal */
+#define GATE_PANIC 2 /* rdi: message; does not return */
+#define GATE_NO_IDT 3 /* load an empty IDT: the next exception is a triple fault */
+#define GATE_READ_CR 4 /* rdi: 0, 2, 3 or 4; the register comes back in rax */
+#define GATE_READ_MSR 5 /* rdi: number */
 #define GATE_WRITE_MSR 6 /* rdi: number, rsi: value */
-#define GATE_PARK 7      /* to crash_park(), interrupts off; does not return */
+#define GATE_PARK 7 /* to crash_park(), interrupts off; does not return */
 
 /* Where QEMU has what a machine without firmware calls needs */
 #define PORT_POST 0x80

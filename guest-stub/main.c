@@ -22,8 +22,8 @@ static void print_banner(void)
 {
 	uint64_t bytes = machine.memory ? machine.memory : start.ram_pages << PAGE_SHIFT;
 
-	con_printf("stub: minivmm guest-stub %s, %lu MiB, %u cpus, generation %u\n", MINIVMM_VERSION, bytes >> 20,
-		machine.vcpus, machine.generation);
+	con_printf("stub: minivmm guest-stub %s, %lu MiB, %u cpus, generation %u\n", MINIVMM_VERSION,
+		bytes >> 20, machine.vcpus, machine.generation);
 }
 
 /* Which of the configured scenarios is this generation's. */

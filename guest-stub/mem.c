@@ -6,8 +6,8 @@
 #include "guest-stub/mem.h"
 
 /* Page table bits (Intel SDM vol. 3A 4.5) */
-#define PTE_USER 0x07    /* present, writable, user */
-#define PTE_LARGE 0x80   /* 2 MiB */
+#define PTE_USER 0x07 /* present, writable, user */
+#define PTE_LARGE 0x80 /* 2 MiB */
 #define PTE_UNCACHED 0x18
 #define PTES 512
 #define BLOCKS_PER_GIB 512
@@ -189,7 +189,8 @@ const char *mem_init(void)
 		fill_page_directory(low_pds + (gib - 1) * PTES, gib);
 	own = take(high_pds + desc_pages, 1);
 	pds = (uint64_t *)(own.first << PAGE_SHIFT);
-	if (own.count < high_pds + desc_pages || own.first + high_pds > 1 << 18) /* written through the static tables */
+	/* the page directories are written through the static tables, which end at 1 GiB */
+	if (own.count < high_pds + desc_pages || own.first + high_pds > 1 << 18)
 		return "not enough memory for the page descriptors";
 	__builtin_memset(pds, 0, high_pds * PAGE_BYTES);
 	for (uint64_t i = 0; i < high_pds; i++) {

@@ -12,8 +12,9 @@ struct config;
 struct scenario {
 	const char *name;
 	const char *help;
-	void (*run)(const struct config *config); /* on the boot CPU, ring 3; power off follows if it returns */
-	bool early;                               /* before memory, CPUs, fill and delay */
+	/* on the boot CPU, in ring 3; power off follows if it returns */
+	void (*run)(const struct config *config);
+	bool early; /* before memory, CPUs, fill and delay */
 };
 
 /* scenario_find - the scenario called @name, or null. */

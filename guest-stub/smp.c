@@ -123,16 +123,22 @@ void smp_run(void (*new_job)(struct cpu *cpu, void *arg), void *arg)
 	wait_online();
 	job = new_job;
 	job_arg = arg;
-	for (uint32_t id = 1; id < nr_started; id++)
-		if (cpu_table[id])
-			__atomic_add_fetch(&cpu_table[id]->work_posted, 1, __ATOMIC_RELEASE); /* ap_main() */
+	for (uint32_t id = 1; id < nr_started; id++) {
+		struct cpu *cpu = cpu_table[id];
+
+		if (cpu)
+			__atomic_add_fetch(&cpu->work_posted, 1, __ATOMIC_RELEASE); /* ap_main() */
+	}
 	if (nr_started > 1)
 		lapic_write(LAPIC_ICR_LOW, ICR_OTHERS_FIXED | VECTOR_WAKE);
 	job(&bsp_cpu, arg);
 	for (uint32_t id = 1; id < nr_started; id++) {
 		struct cpu *cpu = cpu_table[id];
 
-		while (cpu && __atomic_load_n(&cpu->work_done, __ATOMIC_ACQUIRE) != cpu->work_posted) /* ap_main() */
+		if (!cpu)
+			continue;
+		while (__atomic_load_n(&cpu->work_done, __ATOMIC_ACQUIRE) !=
+			cpu->work_posted) /* ap_main() */
 			cpu_relax();
 	}
 }

@@ -57,7 +57,8 @@ static const char *add_ram(uint64_t first, uint64_t end)
 		start.ram[i] = start.ram[i - 1];
 	start.ram[i] = (struct ram_range){first, end};
 	start.nr_ram++;
-	if ((i > 0 && start.ram[i - 1].end > first) || (i + 1 < start.nr_ram && start.ram[i + 1].first < end))
+	if ((i > 0 && start.ram[i - 1].end > first) ||
+		(i + 1 < start.nr_ram && start.ram[i + 1].first < end))
 		return "overlapping RAM ranges in the memory map";
 	start.ram_pages += end - first;
 	return NULL;

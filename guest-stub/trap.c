@@ -42,19 +42,40 @@ static uint64_t read_msr(uint32_t number)
 
 static void write_msr(uint32_t number, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(number) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(number)
+			 : "memory");
 }
 
 static void save_regs(struct cpu *cpu, const struct trap_frame *f, uint32_t vector)
 {
 	cpu->regs = (struct fw_regs){
-		.cpu = cpu->id, .vector = vector, .error = f->error,
-		.rax = f->rax, .rbx = f->rbx, .rcx = f->rcx, .rdx = f->rdx,
-		.rsi = f->rsi, .rdi = f->rdi, .rbp = f->rbp, .rsp = f->rsp,
-		.r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11,
-		.r12 = f->r12, .r13 = f->r13, .r14 = f->r14, .r15 = f->r15,
-		.rip = f->rip, .rflags = f->rflags, .cs = f->cs, .ss = f->ss,
-		.cr2 = read_cr(2), .cr3 = read_cr(3),
+		.cpu = cpu->id,
+		.vector = vector,
+		.error = f->error,
+		.rax = f->rax,
+		.rbx = f->rbx,
+		.rcx = f->rcx,
+		.rdx = f->rdx,
+		.rsi = f->rsi,
+		.rdi = f->rdi,
+		.rbp = f->rbp,
+		.rsp = f->rsp,
+		.r8 = f->r8,
+		.r9 = f->r9,
+		.r10 = f->r10,
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.rip = f->rip,
+		.rflags = f->rflags,
+		.cs = f->cs,
+		.ss = f->ss,
+		.cr2 = read_cr(2),
+		.cr3 = read_cr(3),
 	};
 	cpu->regs_valid = 1;
 }
