@@ -130,3 +130,91 @@ $(TOOL_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+
+# ---- what people call ---------------------------------------------------------------------------
+
+LOGS := $(B)/tests
+# $(call run_test,NAME,COMMAND): runs COMMAND, shows and keeps its output; the summary judges.
+define run_test
+@mkdir -p $(LOGS)
+@printf '== %s\n' $(1)
+@{ $(2) || echo "(exit status $$?)"; } 2>&1 | tee $(LOGS)/$(1).log
+endef
+
+.PHONY: demo
+demo: ## install what is missing, build, crash a guest, show dump and recovery
+	@tests/bootstrap demo
+	@$(MAKE) all
+	@tests/demo $(MINIVMM) $(STUB)
+
+.PHONY: check
+check: ## install what is missing, build, run every test (under 15 minutes)
+	@tests/bootstrap check
+	@rm -f $(LOGS)/*.log
+	@$(MAKE) test-programs
+	@$(MAKE) run-static run-unit run-fuzz run-stub run-kvm
+	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log)
+
+.PHONY: check-unit
+check-unit: ## the unit tests and the fuzz corpora alone (for sanitizers)
+	@tests/bootstrap check
+	@rm -f $(LOGS)/*.log
+	@$(MAKE) $(B)/tests/unit-tests $(FUZZ_BIN)
+	@$(MAKE) run-unit run-fuzz
+	@tests/summary $(addprefix $(LOGS)/,unit.log fuzz.log)
+
+.PHONY: check-kvm
+check-kvm: ## the tests that need /dev/kvm alone
+	@tests/bootstrap check
+	@rm -f $(LOGS)/*.log
+	@$(MAKE) test-programs
+	@$(MAKE) run-kvm
+	@tests/summary $(LOGS)/kvm.log
+
+.PHONY: test-programs run-static run-unit run-fuzz run-stub run-kvm
+test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN)
+run-static:
+	$(call run_test,layers,CC="$(CC)" tests/check-layers)
+	$(call run_test,docs,tests/check-docs $(MINIVMM))
+run-unit:
+	$(call run_test,unit,$(B)/tests/unit-tests)
+run-fuzz:
+	$(call run_test,fuzz,tests/fuzz/replay-all $(FUZZ_BIN))
+run-stub:
+	$(call run_test,stub,tests/stub-qemu.sh $(STUB))
+run-kvm:
+	$(call run_test,kvm,env MINIVMM=$(MINIVMM) STUB=$(STUB) VMCORE_CHECK=$(B)/tests/tools/vmcore-check \
+		$(B)/tests/kvm-tests)
+
+.PHONY: bench
+bench: ## measure: recovery latency, dump throughput against the ideal, start-up cost
+	@tests/bootstrap bench
+	@$(MAKE) all $(BENCH_BIN)
+	@bench/recovery-latency $(MINIVMM) $(STUB)
+	@bench/vmapp-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-copy
+	@bench/startup $(MINIVMM) $(STUB)
+
+.PHONY: install uninstall
+install: $(MINIVMM) $(STUB) ## install minivmm, the stub kernel and the documents below $(PREFIX)
+	install -Dm755 $(MINIVMM) $(DESTDIR)$(PREFIX)/bin/minivmm
+	install -Dm644 $(STUB) $(DESTDIR)$(PREFIX)/share/minivmm/stub.elf
+	install -Dm644 firmware/abi.h $(DESTDIR)$(PREFIX)/include/minivmm/abi.h
+	install -d $(DESTDIR)$(PREFIX)/share/doc/minivmm
+	install -m644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/minivmm
+uninstall: ## remove what install put there; dumps in /dev/shm/minivmm stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/minivmm
+	rm -rf $(DESTDIR)$(PREFIX)/share/minivmm $(DESTDIR)$(PREFIX)/share/doc/minivmm
+	rm -rf $(DESTDIR)$(PREFIX)/include/minivmm
+
+.PHONY: format format-check
+FORMAT_SRC = $(shell git ls-files '*.c' '*.h')
+format: ## rewrite all sources in the project's format
+	clang-format -i $(FORMAT_SRC)
+format-check: ## fail if a source is not in the project's format
+	clang-format --dry-run -Werror $(FORMAT_SRC)
+
+.PHONY: clean help
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile

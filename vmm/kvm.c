@@ -87,13 +87,13 @@ static int check_extensions(const struct kvm *kvm, char *why, size_t why_size)
 static int read_msr_list(struct kvm *kvm)
 {
 	struct {
-		struct kvm_msr_list head;
+		uint32_t nmsrs; /* layout of struct kvm_msr_list */
 		uint32_t indices[4 * KVM_MSRS_MAX];
-	} list = {.head.nmsrs = 4 * KVM_MSRS_MAX};
+	} list = {.nmsrs = 4 * KVM_MSRS_MAX};
 
-	if (ioctl(kvm->fd, KVM_GET_MSR_INDEX_LIST, &list.head) < 0)
+	if (ioctl(kvm->fd, KVM_GET_MSR_INDEX_LIST, &list) < 0)
 		return -errno;
-	kvm->nr_msrs = (uint32_t)u64_min(list.head.nmsrs, KVM_MSRS_MAX);
+	kvm->nr_msrs = (uint32_t)u64_min(list.nmsrs, KVM_MSRS_MAX);
 	memcpy(kvm->msrs, list.indices, kvm->nr_msrs * sizeof(kvm->msrs[0]));
 	return 0;
 }

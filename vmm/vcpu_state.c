@@ -153,7 +153,7 @@ static void save_msrs(struct vcpu *vcpu, struct dump_cpu *cpu)
 {
 	const struct kvm *kvm = vcpu->vm->shared->kvm;
 	struct {
-		struct kvm_msrs head;
+		uint32_t nmsrs, pad; /* layout of struct kvm_msrs */
 		struct kvm_msr_entry entries[KVM_MSRS_MAX];
 	} batch;
 	uint64_t pairs[2 * KVM_MSRS_MAX];
@@ -162,8 +162,8 @@ static void save_msrs(struct vcpu *vcpu, struct dump_cpu *cpu)
 	while (at < kvm->nr_msrs) {
 		int got;
 
-		batch.head.nmsrs = kvm->nr_msrs - at;
-		for (uint32_t i = 0; i < batch.head.nmsrs; i++)
+		batch.nmsrs = kvm->nr_msrs - at;
+		for (uint32_t i = 0; i < batch.nmsrs; i++)
 			batch.entries[i].index = kvm->msrs[at + i];
 		got = ioctl(vcpu->fd, KVM_GET_MSRS, &batch);
 		for (int i = 0; i < got; i++) {
