@@ -4,6 +4,7 @@
  *
  * Runs on one CPU: the first to crash.  Everything it needs is static, it allocates nothing.
  */
+#include "guest-stub/clock.h"
 #include "guest-stub/crash.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
@@ -179,6 +180,7 @@ static void collect(const struct cpu *self)
 			saved_regs[n++] = cpu->regs;
 	}
 	block.tsc = read_tsc();
+	block.time_ns = clock_read(block.tsc);
 	block.cpu = self->id;
 	set_message(&block, message.buf, message.len);
 	block.nr_regs = n;

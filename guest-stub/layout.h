@@ -73,7 +73,10 @@
 #define GATE_READ_CR 4 /* rdi: 0, 2, 3 or 4; the register comes back in rax */
 #define GATE_READ_MSR 5 /* rdi: number */
 #define GATE_WRITE_MSR 6 /* rdi: number, rsi: value */
+#define GATE_KVM_CLOCK 8 /* rdi: struct kvm_clock; let KVM write it; rax = 0 if there is no such clock */
 #define GATE_PARK 7 /* to crash_park(), interrupts off; does not return */
+
+#define KVM_CLOCK_SYSTEM 16 /* offset in struct kvm_clock */
 
 /* Where QEMU has what a machine without firmware calls needs */
 #define PORT_POST 0x80

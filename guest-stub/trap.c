@@ -48,6 +48,37 @@ static void write_msr(uint32_t number, uint64_t value)
 			 : "memory");
 }
 
+/* Linux, Documentation/virt/kvm/x86/cpuid.rst and msr.rst */
+#define CPUID_KVM_SIGNATURE 0x40000000
+#define CPUID_KVM_FEATURES 0x40000001
+#define KVM_SIGNATURE_EBX 0x4b4d564b /* "KVMK" */
+#define KVM_FEATURE_CLOCKSOURCE2 0x8
+#define MSR_KVM_WALL_CLOCK 0x4b564d00
+#define MSR_KVM_SYSTEM_TIME 0x4b564d01
+
+static void cpuid(uint32_t leaf, uint32_t *ret_eax, uint32_t *ret_ebx)
+{
+	uint32_t ecx = 0, edx;
+
+	__asm__ volatile("cpuid" : "=a"(*ret_eax), "=b"(*ret_ebx), "+c"(ecx), "=d"(edx) : "0"(leaf));
+}
+
+/* In ring 0 also because there cpuid is what the VMM set, on any host. */
+static bool start_kvm_clock(uint64_t addr)
+{
+	uint32_t eax, ebx;
+
+	cpuid(CPUID_KVM_SIGNATURE, &eax, &ebx);
+	if (ebx != KVM_SIGNATURE_EBX || eax < CPUID_KVM_FEATURES)
+		return false;
+	cpuid(CPUID_KVM_FEATURES, &eax, &ebx);
+	if (!(eax & KVM_FEATURE_CLOCKSOURCE2))
+		return false;
+	write_msr(MSR_KVM_WALL_CLOCK, addr);
+	write_msr(MSR_KVM_SYSTEM_TIME, (addr + KVM_CLOCK_SYSTEM) | 1);
+	return true;
+}
+
 static void save_regs(struct cpu *cpu, const struct trap_frame *f, uint32_t vector)
 {
 	cpu->regs = (struct fw_regs){
@@ -105,6 +136,13 @@ static void crash(struct cpu *cpu, struct trap_frame *f, uint32_t vector)
 	return_to(f, crash_entry, cpu, RFLAGS_USER);
 }
 
+static void park(struct cpu *cpu, struct trap_frame *f)
+{
+	if (!cpu->regs_valid) /* not set by a fault of its own that came second */
+		save_regs(cpu, f, NO_VECTOR);
+	return_to(f, crash_park, cpu, RFLAGS_PARKED);
+}
+
 /* The gate was not used with an operation it knows: then int3 is an exception like any other. */
 static void gate_handler(struct cpu *cpu, struct trap_frame *f)
 {
@@ -133,8 +171,11 @@ static void gate_handler(struct cpu *cpu, struct trap_frame *f)
 	case GATE_WRITE_MSR:
 		write_msr((uint32_t)f->rdi, f->rsi);
 		break;
+	case GATE_KVM_CLOCK:
+		f->rax = start_kvm_clock(f->rdi);
+		break;
 	case GATE_PARK:
-		return_to(f, crash_park, cpu, RFLAGS_PARKED);
+		park(cpu, f);
 		break;
 	default:
 		crash(cpu, f, VECTOR_BREAKPOINT);
@@ -158,9 +199,7 @@ void trap_handler(struct trap_frame *f)
 		break;
 	case VECTOR_STOP:
 		lapic_write(LAPIC_EOI, 0);
-		if (!cpu->regs_valid)
-			save_regs(cpu, f, NO_VECTOR);
-		return_to(f, crash_park, cpu, RFLAGS_PARKED);
+		park(cpu, f);
 		break;
 	case VECTOR_SPURIOUS:
 		break;
