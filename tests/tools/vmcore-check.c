@@ -333,8 +333,8 @@ static bool take_note(
 		return head[0] == 1 && head[1] == QEMU_NOTE_SIZE;
 	case NOTE_VMCOREINFO:
 		return !n->n_type && n->n_descsz;
-	default:
-		return n->n_descsz;
+	default: /* type 1 is the metadata, without which a reader knows nothing; others may be empty */
+		return n->n_type && (n->n_type != 1 || n->n_descsz);
 	}
 }
 
