@@ -11,8 +11,8 @@
 #include "guest-stub/smp.h"
 #include "guest-stub/trap.h"
 
-/* our choice: a halted or computing CPU parks in well under 1 ms unless its host CPU is busy */
-#define PARK_MS 50
+/* our choice: a CPU parks in well under 1 ms, unless more vCPUs than host CPUs compete */
+#define PARK_MS 200
 /* bits 63..32 of every register of a parked CPU that has no other purpose; the rest tells register and CPU */
 #define PARK_VALUE 0x5afe000000000000
 
