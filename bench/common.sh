@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# bench/common.sh - what the measuring scripts share; sourced by them.
+
+work=$(mktemp -d)
+guest=bench-$$
+dir=/dev/shm/minivmm/$guest
+trap 'rm -rf "$work" "$dir"' EXIT
+
+# stats: of the numbers on standard input, one a line: "median min max n".
+stats() {
+	sort -g | awk '{ v[NR] = $1 } END {
+		if (!NR) { print "nan nan nan 0"; exit }
+		m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+		printf "%.4g %.4g %.4g %d\n", m, v[1], v[NR], NR }'
+}
+
+# moment NAME: of the first timeline event, ns.
+moment() {
+	sed -n 's/^{"event":"timeline",.*"'"$1"'":\([0-9]*\).*/\1/p' "$work/events" | head -1
+}
+
+# number EVENT FIELD: of the first such event.
+number() {
+	sed -n 's/^{"event":"'"$1"'",.*"'"$2"'":\([0-9]*\).*/\1/p' "$work/events" | head -1
+}
+
+# config MEMORY VCPUS CMDLINE RECOVERY_CMDLINE: writes $work/guest.cfg.
+config() {
+	cat >"$work/guest.cfg" <<-END
+		[vm]
+		name = $guest
+		kernel = $stub
+		cmdline = $3
+		memory = $1
+		vcpus = $2
+		[recovery]
+		cmdline = $4
+	END
+}
+
+# run_guest [OPTION]...: one run of $work/guest.cfg; its events are in $work/events afterwards.
+run_guest() {
+	rm -rf "$work/events" "${dir:?}"/*
+	"$minivmm" run "$work/guest.cfg" --console "$work/console" --events "$work/events" "$@" \
+		>"$work/out" 2>&1 </dev/null || {
+		echo "minivmm failed:" >&2
+		cat "$work/out" >&2
+		exit 1
+	}
+}
+
+host_line() {
+	local huge
+	huge=$(sed -n 's/.*"event":"dir".*"huge":\(true\|false\).*/\1/p' "$work/events" | head -1)
+	echo "host: $(nproc) CPUs, Linux $(uname -r), huge pages: ${huge:-?}, minivmm $("$minivmm" --version | cut -d' ' -f2)"
+}
