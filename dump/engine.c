@@ -5,6 +5,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/filemap.h"
 #include "dump/tables.h"
 
 #include <errno.h>
@@ -18,7 +19,10 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-/* our choice, for dump.workers = 0: more copy threads than this gain nothing (docs/performance.md) */
+/*
+ * our choice, for dump.workers = 0: half of the CPUs stay with the recovery VM, and more copy threads
+ * than this wait for memory (docs/vmcore.md, "Speed")
+ */
 #define WORKERS_AUTO_MAX 4
 
 /* The used part of a head room, the same for region and dump. */
@@ -58,24 +62,46 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 	return error;
 }
 
-int dump_engine_extent(const struct dump_engine *engine, uint64_t from, uint64_t end, uint64_t *ret_start,
-	uint64_t *ret_end)
+/* Makes the cached run the one that @from lies in, or the next one; -ENXIO if there is none. */
+static int find_extent(struct dump_engine *engine, uint64_t from)
 {
 	uint64_t head = engine->layout.head;
 	off_t start, stop;
 
-	if (from >= end)
+	if (from >= engine->extent_start && from < engine->extent_end)
 		return 0;
 	start = lseek(engine->region_fd, (off_t)(head + from), SEEK_DATA);
 	if (start < 0)
-		return errno == ENXIO ? 0 : -errno;
-	if ((uint64_t)start >= head + end)
+		return -errno;
+	if ((uint64_t)start - head >= engine->extent_start && (uint64_t)start - head < engine->extent_end)
 		return 0;
 	stop = lseek(engine->region_fd, start, SEEK_HOLE);
 	if (stop < 0)
 		return -errno;
-	*ret_start = (uint64_t)start - head;
-	*ret_end = u64_min((uint64_t)stop - head, end);
+	engine->extent_start = (uint64_t)start - head;
+	engine->extent_end = (uint64_t)stop - head;
+	return 0;
+}
+
+int dump_engine_extent(
+	struct dump_engine *engine, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+{
+	uint64_t start, stop;
+	int r;
+
+	if (from >= end)
+		return 0;
+	pthread_mutex_lock(&engine->extent_lock);
+	r = find_extent(engine, from);
+	start = u64_max(engine->extent_start, from);
+	stop = u64_min(engine->extent_end, end);
+	pthread_mutex_unlock(&engine->extent_lock);
+	if (r)
+		return r == -ENXIO ? 0 : r;
+	if (start >= end)
+		return 0;
+	*ret_start = start;
+	*ret_end = stop;
 	return 1;
 }
 
@@ -122,9 +148,9 @@ static void describe_region(struct dump_engine *engine, const struct head *head)
 	int r;
 
 	vmcore_trailer_init(&trailer, engine->record, VMCORE_ROLE_REGION);
-	r = io_pwrite_full(engine->region_fd, head->bytes, head->len, 0);
+	r = filemap_write(engine->region_fd, 0, head->bytes, head->len);
 	if (!r)
-		r = io_pwrite_full(engine->region_fd, &trailer, sizeof(trailer), trailer_off);
+		r = filemap_write(engine->region_fd, trailer_off, &trailer, sizeof(trailer));
 	if (r)
 		log_debug("%s has no metadata: %s", engine->names.region_partial, strerror(-r));
 }
@@ -153,7 +179,7 @@ static int make_dump(struct dump_engine *engine, const struct head *head)
 	r = publish_tmpfile(engine->dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot create the dump file");
-	r = io_pwrite_full(engine->dump_fd, head->bytes, head->len, 0);
+	r = filemap_write(engine->dump_fd, 0, head->bytes, head->len);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the head of %s", engine->names.dump_partial);
@@ -266,7 +292,7 @@ static uint32_t workers_of(const struct dump_options *options)
 		return options->workers;
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
 		return 1;
-	return (uint32_t)u64_min((uint64_t)CPU_COUNT(&cpus), WORKERS_AUTO_MAX);
+	return (uint32_t)u64_min(u64_max((uint64_t)CPU_COUNT(&cpus) / 2, 1), WORKERS_AUTO_MAX);
 }
 
 static void engine_init(struct dump_engine *engine)
@@ -287,6 +313,7 @@ static void engine_init(struct dump_engine *engine)
 		.dump_fd = -1,
 	};
 	pthread_mutex_init(&engine->lock, NULL);
+	pthread_mutex_init(&engine->extent_lock, NULL);
 	publish_names_init(&engine->names, record->name);
 }
 
@@ -314,6 +341,7 @@ static void engine_fini(struct dump_engine *engine)
 	engine->ram = NULL;
 	cleanup_close(&engine->dump_fd);
 	engine->dump_fd = -1;
+	pthread_mutex_destroy(&engine->extent_lock);
 	pthread_mutex_destroy(&engine->lock);
 }
 

@@ -50,6 +50,10 @@ struct dump_engine {
 	/* A selector clears bits of tail.selected; a strategy reads them. */
 	struct dump_tail tail;
 
+	/* The last run that dump_engine_extent found; empty at first. */
+	pthread_mutex_t extent_lock; /* guards the two fields below */
+	uint64_t extent_start, extent_end;
+
 	/* Counters in bytes; any thread adds. */
 	_Atomic uint64_t done;     /* guest memory handled: dumped, excluded or empty */
 	_Atomic uint64_t released; /* host memory given back */
@@ -82,10 +86,11 @@ static inline void dump_engine_chunk(const struct dump_engine *engine, uint64_t 
 }
 
 /*
- * dump_engine_extent - next run of RAM that has memory behind it.
+ * dump_engine_extent - next run of RAM that has memory behind it, as it was before any release.
  * Result: 1 and *ret_start, *ret_end within [@from, @end); 0 when all the rest is hole; or -errno.
+ * Locks: any thread.  Asking in ascending order is cheap: the kernel walks each run once, to its end.
  */
-int warn_unused dump_engine_extent(const struct dump_engine *engine, uint64_t from, uint64_t end,
+int warn_unused dump_engine_extent(struct dump_engine *engine, uint64_t from, uint64_t end,
 				   uint64_t *ret_start, uint64_t *ret_end);
 
 /*

@@ -56,7 +56,7 @@ const char *dump_moment_name(enum dump_moment moment);
 struct dump_options {
 	uint32_t strategy; /* index into dump_strategies[] */
 	uint32_t selector; /* index into dump_selectors[] */
-	uint32_t workers;  /* threads, 1..64; 0 = as many as the host has CPUs, at most 4 */
+	uint32_t workers;  /* threads, 1..64; 0 = one for every two CPUs of the host, 1..4 */
 	uint32_t pad;
 	uint64_t chunk;    /* bytes of one unit of dumping and release; power of two, DUMP_CHUNK_MIN .. _MAX */
 };

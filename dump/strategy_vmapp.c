@@ -3,9 +3,14 @@
  * dump/strategy_vmapp.c - the dumper copies: workers take chunks from a counter, write each chunk's
  * selected pages at their own offsets, then release it whole.
  *
- * A chunk is written by pwrite() from the mapped region: the kernel copies straight into fresh pages
- * of the dump without zeroing them first, and the pages that the release of the last chunk freed are
- * the next ones to be handed out, still warm in the cache (docs/performance.md).
+ * Two ways of copying a run, both safe on a full file system (docs/vmcore.md, "Speed"):
+ *
+ *   pwrite() from the mapped region: the kernel fills fresh pages of the dump without zeroing them
+ *   first, and the pages that the last release freed are the next to be handed out, still warm in the
+ *   cache.  The fastest way for one thread, but a file takes one writer at a time.
+ *
+ *   pread() of the region into the mapped dump: zeroes first, but runs beside the writer.  Pays with
+ *   huge pages only, where one fault maps 2 MiB.
  */
 #include "dump/bitmap.h"
 #include "dump/engine.h"
@@ -14,16 +19,71 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct vmapp {
 	struct dump_engine *engine;
+	unsigned char *dest; /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
+	pthread_mutex_t writer; /* held by the worker that is in pwrite() */
 	_Atomic uint64_t next; /* first chunk that no worker has taken */
 	_Atomic int error; /* first worker's -errno; stops the others */
 };
 
-/* Writes the selected pages of [@start, @end), which has memory behind it. */
-static int copy_selected(struct dump_engine *engine, uint64_t start, uint64_t end)
+static int write_run(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
+	return io_pwrite_full(engine->dump_fd, engine->ram + off, len, engine->layout.head + off);
+}
+
+/*
+ * Without page-table entries for all of its source, pwrite() would copy a huge page in pieces and zero
+ * the rest of it each time: 5 GB/s instead of 8.  @off, @len have memory behind them, so that this
+ * allocates nothing.  A kernel before 5.14 refuses, which costs only time.
+ */
+static void map_source(struct dump_engine *engine, uint64_t off, uint64_t len)
+{
+	(void)madvise(engine->ram + off, len, MADV_POPULATE_READ);
+}
+
+static int copy_by_write(struct vmapp *job, uint64_t off, uint64_t len)
+{
+	int r;
+
+	map_source(job->engine, off, len);
+	pthread_mutex_lock(&job->writer);
+	r = write_run(job->engine, off, len);
+	pthread_mutex_unlock(&job->writer);
+	return r;
+}
+
+static bool is_whole_huge_pages(uint64_t off, uint64_t len)
+{
+	return !(off % PAGE_SIZE_2M) && !(len % PAGE_SIZE_2M);
+}
+
+/* A store that finds no memory is -EFAULT in a system call, where it would be SIGBUS in memcpy(). */
+static int copy_run(struct vmapp *job, uint64_t off, uint64_t len)
+{
+	struct dump_engine *engine = job->engine;
+	int r;
+
+	if (!job->dest || !is_whole_huge_pages(off, len))
+		return copy_by_write(job, off, len);
+	if (!pthread_mutex_trylock(&job->writer)) {
+		map_source(engine, off, len);
+		r = write_run(engine, off, len);
+		pthread_mutex_unlock(&job->writer);
+		return r;
+	}
+	r = io_pread_full(engine->region_fd, job->dest + off, len, engine->layout.head + off);
+	return r == -EFAULT ? copy_by_write(job, off, len) : r; /* which tells why */
+}
+
+/* Copies the selected pages of [@start, @end), which has memory behind it. */
+static int copy_selected(struct vmapp *job, uint64_t start, uint64_t end)
+{
+	struct dump_engine *engine = job->engine;
 	uint64_t page = start / PAGE_SIZE_4K;
 	uint64_t last = end / PAGE_SIZE_4K;
 
@@ -37,7 +97,7 @@ static int copy_selected(struct dump_engine *engine, uint64_t start, uint64_t en
 			return 0;
 		page = bitmap_next(engine->tail.selected, first, last, false);
 		len = (page - first) * PAGE_SIZE_4K;
-		r = io_pwrite_full(engine->dump_fd, engine->ram + off, len, engine->layout.head + off);
+		r = copy_run(job, off, len);
 		if (r)
 			return dump_engine_fail(engine, r, "cannot write %llu KiB at offset %#llx of %s",
 				(unsigned long long)(len >> 10),
@@ -47,8 +107,9 @@ static int copy_selected(struct dump_engine *engine, uint64_t start, uint64_t en
 	}
 }
 
-static int dump_chunk(struct dump_engine *engine, uint64_t index)
+static int dump_chunk(struct vmapp *job, uint64_t index)
 {
+	struct dump_engine *engine = job->engine;
 	uint64_t off, len, start, end;
 	uint64_t populated = 0;
 	int r;
@@ -57,7 +118,7 @@ static int dump_chunk(struct dump_engine *engine, uint64_t index)
 	for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
 		at = end) {
 		populated += end - start;
-		r = copy_selected(engine, start, end);
+		r = copy_selected(job, start, end);
 		if (r)
 			return r;
 	}
@@ -78,27 +139,51 @@ static void *work(void *arg)
 
 		if (index >= job->engine->nr_chunks)
 			break;
-		r = dump_chunk(job->engine, index);
+		r = dump_chunk(job, index);
 		if (r)
 			atomic_compare_exchange_strong(&job->error, &none, r);
 	}
 	return NULL;
 }
 
-/* The calling thread is the first worker, so that a host without room for threads still dumps. */
-int strategy_vmapp(struct dump_engine *engine)
+/* The dump mapped for copying, if there will be two copiers and its pages are huge; else NULL. */
+static unsigned char *map_dest(const struct dump_engine *engine, uint64_t workers)
 {
-	struct vmapp job = {.engine = engine};
-	uint64_t workers = u64_min(engine->workers, engine->nr_chunks);
+	struct stat st;
+	void *at;
+
+	/* tmpfs tells the size of its pages as the preferred block size */
+	if (workers < 2 || fstat(engine->dump_fd, &st) < 0 || (uint64_t)st.st_blksize < PAGE_SIZE_2M)
+		return NULL;
+	at = mmap(NULL, engine->layout.ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		engine->dump_fd, (off_t)engine->layout.head);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* The calling thread is the first worker, so that a host without room for threads still dumps. */
+static void run_workers(struct vmapp *job, uint64_t workers)
+{
 	pthread_t *threads = calloc(workers, sizeof(*threads));
 	uint64_t started = 0;
 
 	if (threads)
-		while (started < workers - 1 && !pthread_create(&threads[started], NULL, work, &job))
+		while (started < workers - 1 && !pthread_create(&threads[started], NULL, work, job))
 			started++;
-	work(&job);
+	work(job);
 	for (uint64_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	free(threads);
+}
+
+int strategy_vmapp(struct dump_engine *engine)
+{
+	uint64_t workers = u64_min(engine->workers, engine->nr_chunks);
+	struct vmapp job = {.engine = engine, .dest = map_dest(engine, workers)};
+
+	pthread_mutex_init(&job.writer, NULL);
+	run_workers(&job, workers);
+	pthread_mutex_destroy(&job.writer);
+	if (job.dest)
+		munmap(job.dest, engine->layout.ram);
 	return atomic_load(&job.error);
 }

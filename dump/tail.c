@@ -3,29 +3,23 @@
 #include "dump/tail.h"
 
 #include "dump/bitmap.h"
+#include "dump/filemap.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 
-static int allocate(int fd, uint64_t off, uint64_t bytes)
+static int reserve_tables(unsigned char *map, uint64_t start, int fd, const struct vmcore_places *places)
 {
-	int r;
+	const struct {
+		uint64_t off, bytes;
+	} tables[] = {
+		{places->bitmap_off, places->bitmap_bytes},
+		{places->progress_off, places->progress_bytes},
+		{places->trailer_off, PAGE_SIZE_4K},
+	};
+	int r = 0;
 
-	do
-		r = fallocate(fd, 0, (off_t)off, (off_t)bytes);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
-}
-
-static int allocate_tables(int fd, const struct vmcore_places *places)
-{
-	int r = allocate(fd, places->bitmap_off, places->bitmap_bytes);
-
-	if (!r)
-		r = allocate(fd, places->progress_off, places->progress_bytes);
-	if (!r)
-		r = allocate(fd, places->trailer_off, PAGE_SIZE_4K);
+	for (size_t i = 0; i < ARRAY_LEN(tables) && !r; i++)
+		r = filemap_reserve(map + (tables[i].off - start), tables[i].bytes, fd, tables[i].off);
 	return r;
 }
 
@@ -34,17 +28,19 @@ int dump_tail_init(struct dump_tail *tail, int fd, const struct dump_record *rec
 	const struct dump_layout *layout = &record->layout;
 	struct vmcore_places places = vmcore_places(layout, record->options.chunk);
 	uint64_t start = layout->head + layout->ram;
-	unsigned char *map;
+	unsigned char *map = NULL;
 	int r;
 
 	*tail = (struct dump_tail){.map_bytes = layout->tail};
-	r = allocate_tables(fd, &places);
+	r = filemap_open(fd, start, tail->map_bytes, &map);
 	if (r)
 		return r;
-	map = mmap(NULL, tail->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
-	if (map == MAP_FAILED)
-		return -errno;
 	tail->map = map;
+	r = reserve_tables(map, start, fd, &places);
+	if (r) {
+		dump_tail_fini(tail);
+		return r;
+	}
 	tail->selected = (uint64_t *)(map + (places.bitmap_off - start));
 	tail->progress = (_Atomic uint8_t *)(map + (places.progress_off - start));
 	tail->trailer = (struct vmcore_trailer *)(map + (places.trailer_off - start));

@@ -3,8 +3,8 @@
  * dump/tail.h - the tail room of a dump, mapped: page bitmap, progress table, trailer.
  *
  * The tables are changed in place, in the file, so that whoever finds the file after a kill reads
- * exactly what the dead process knew.  Their pages are allocated before they are mapped: a store
- * never finds the file system full.
+ * exactly what the dead process knew.  Their memory is allocated before the first store, which
+ * therefore never finds the file system full.
  *
  * Locks: see the accessors; init and fini from one thread.
  */
