@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # minivmm - one non-recursive Makefile; everything it makes is under $(B).
 #
 #   make              build minivmm and the guest stub
