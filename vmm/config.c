@@ -13,21 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* our choice: longest value, joined from continuation lines; Linux takes 2047 bytes on x86 */
-#define VALUE_MAX 4096
+#define VALUE_MAX (OPTION_TEXT_MAX + 1) /* bytes of a value joined from continuation lines, and the NUL */
 
 /* One pass over one file. */
 struct reader {
 	struct config *config;
 	const char *path;
-	FILE *stream;         /* borrowed */
-	int line;             /* number of the line in hand, from 1 */
-	bool indented;        /* it starts with white space: continues the value before it */
-	bool too_long;        /* it did not fit in libinih's buffer */
+	FILE *stream; /* borrowed */
+	int line; /* number of the line in hand, from 1 */
+	bool indented; /* it starts with white space: continues the value before it */
+	bool too_long; /* it did not fit in libinih's buffer */
 	int errors;
 	const struct config_option *last; /* option of the previous key line, NULL if it was wrong */
-	char value[VALUE_MAX];     /* its value so far */
-	int set_at[64];       /* line that set options[i], 0 = none yet */
+	char value[VALUE_MAX]; /* its value so far */
+	int set_at[64]; /* line that set options[i], 0 = none yet */
 };
 
 static char *read_line(char *buf, int size, void *opaque)
@@ -259,7 +258,7 @@ static int resolve_paths(struct config *config)
 		const struct config_option *option = &options[i];
 		char **field = option_string(option, config);
 		bool word = option->type == OPTION_SINK && *field &&
-			(!strcmp(*field, "stdio") || !strcmp(*field, "none"));
+			    (!strcmp(*field, "stdio") || !strcmp(*field, "none"));
 		int err;
 
 		if ((option->type != OPTION_PATH && option->type != OPTION_SINK) || word)
@@ -276,8 +275,9 @@ static int set_fallbacks(struct config *config)
 	char why[320];
 
 	for (size_t i = 0; i < nr_options; i++) {
-		int err = options[i].fallback ?
-			option_set(&options[i], config, options[i].fallback, why, sizeof(why)) : 0;
+		int err = options[i].fallback
+				  ? option_set(&options[i], config, options[i].fallback, why, sizeof(why))
+				  : 0;
 
 		if (err)
 			return err;
@@ -387,7 +387,8 @@ void config_print_help(FILE *out)
 		snprintf(name, sizeof(name), "%s.%s", options[i].section, options[i].key);
 		fprintf(out, "  %-18s %s\n  %-18s   allowed: %s", name, options[i].help, "", allowed);
 		if (options[i].fallback)
-			fprintf(out, "; default: %s", options[i].fallback[0] ? options[i].fallback : "none");
+			fprintf(out, "; default: %s",
+				options[i].fallback[0] ? options[i].fallback : "none");
 		fprintf(out, "\n");
 	}
 }

@@ -36,8 +36,10 @@ static const char *huge_pages_name(size_t index)
 #define FIELD(s, f) .section = #s, .key = #f, .offset = offsetof(struct config, s.f)
 
 const struct config_option options[] = {
-	{FIELD(vm, name), .type = OPTION_NAME, .help = "name of the guest (default: the file's name without .cfg)"},
-	{FIELD(vm, kernel), .type = OPTION_PATH, .help = "kernel image: ELF with a PVH entry note (required)"},
+	{FIELD(vm, name), .type = OPTION_NAME,
+		.help = "name of the guest (default: the file's name without .cfg)"},
+	{FIELD(vm, kernel), .type = OPTION_PATH,
+		.help = "kernel image: ELF with a PVH entry note (required)"},
 	{FIELD(vm, cmdline), .type = OPTION_STRING, .fallback = "", .help = "kernel command line"},
 	/* 16M: less does not hold a kernel; 128G: FW_BLOCK_SHIFT reaches 256 GiB of addresses */
 	{FIELD(vm, memory), .type = OPTION_SIZE, .fallback = "512M", .min = MIB(16), .max = GIB(128),
@@ -51,7 +53,8 @@ const struct config_option options[] = {
 	{FIELD(dump, dir), .type = OPTION_PATH,
 		.help = "directory on tmpfs for guest RAM and dumps (default: /dev/shm/minivmm/<vm.name>)"},
 	{FIELD(dump, huge_pages), .type = OPTION_CHOICE, .fallback = "auto", .choice = huge_pages_name,
-		.help = "auto: as root, mount a tmpfs with huge pages on /dev/shm/minivmm; off: take what is there"},
+		.help = "auto: as root, mount a tmpfs with huge pages on /dev/shm/minivmm; off: take what "
+			"is there"},
 	{FIELD(dump, strategy), .type = OPTION_CHOICE, .fallback = "vmapp", .choice = strategy_name,
 		.help = "who moves the bytes into the dump"},
 	{FIELD(dump, select), .type = OPTION_CHOICE, .fallback = "all", .choice = selector_name,
@@ -68,7 +71,8 @@ const struct config_option options[] = {
 	{FIELD(recovery, max), .type = OPTION_UINT, .fallback = "5", .min = 0, .max = 1000000,
 		.help = "recoveries in a row; a VM that ran 60 s after it was ready ends the row"},
 	{FIELD(recovery, backoff), .type = OPTION_DURATION, .fallback = "1s", .min = 0, .max = DURATION_MAX,
-		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at most"},
+		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at "
+			"most"},
 
 	{FIELD(console, output), .type = OPTION_SINK, .fallback = "stdio",
 		.help = "console: stdio, none, or a file to append to"},
@@ -115,11 +119,20 @@ struct unit {
 
 /* Largest first: format_units() takes the first that divides. */
 static const struct unit size_units[] = {
-	{"T", GIB(1024)}, {"G", GIB(1)}, {"M", MIB(1)}, {"K", KIB(1)}, {"", 1}, {NULL, 0},
+	{"T", GIB(1024)},
+	{"G", GIB(1)},
+	{"M", MIB(1)},
+	{"K", KIB(1)},
+	{"", 1},
+	{NULL, 0},
 };
 static const struct unit duration_units[] = {
-	{"m", 60 * NSEC_PER_SEC}, {"s", NSEC_PER_SEC}, {"ms", NSEC_PER_MSEC}, {"us", NSEC_PER_USEC},
-	{"ns", 1}, {NULL, 0},
+	{"m", 60 * NSEC_PER_SEC},
+	{"s", NSEC_PER_SEC},
+	{"ms", NSEC_PER_MSEC},
+	{"us", NSEC_PER_USEC},
+	{"ns", 1},
+	{NULL, 0},
 };
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
@@ -167,11 +180,12 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 
 	switch (option->type) {
 	case OPTION_NAME:
-		snprintf(buf, size, "1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'",
+		snprintf(buf, size,
+			"1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'",
 			NAME_LEN_MAX);
 		break;
 	case OPTION_STRING:
-		snprintf(buf, size, "text");
+		snprintf(buf, size, "up to %d bytes of text, no control characters", OPTION_TEXT_MAX);
 		break;
 	case OPTION_PATH:
 		snprintf(buf, size, "a path");
@@ -185,7 +199,8 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 	case OPTION_CHOICE:
 		buf[0] = '\0';
 		for (size_t i = 0; option->choice(i) && len < size; i++)
-			len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", option->choice(i));
+			len += (size_t)snprintf(
+				buf + len, size - len, "%s%s", i ? ", " : "", option->choice(i));
 		break;
 	case OPTION_UINT:
 	case OPTION_SIZE:
@@ -209,6 +224,15 @@ static bool name_is_valid(const char *value)
 		if (!isalnum((unsigned char)value[i]) && !strchr("._-", value[i]))
 			return false;
 	return true;
+}
+
+/* What one line of a file can say, apart from its length. */
+static bool text_is_valid(const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (iscntrl((unsigned char)*c) && *c != '\t')
+			return false;
+	return strlen(value) <= OPTION_TEXT_MAX;
 }
 
 static int set_number(const struct config_option *option, struct config *config, const char *value)
@@ -260,6 +284,8 @@ static int set_string(const struct config_option *option, struct config *config,
 		return -EINVAL;
 	if ((option->type == OPTION_PATH || option->type == OPTION_SINK) && !value[0])
 		return -EINVAL;
+	if (!text_is_valid(value))
+		return -EINVAL;
 	copy = strdup(value);
 	if (!copy)
 		return -ENOMEM;
@@ -268,9 +294,23 @@ static int set_string(const struct config_option *option, struct config *config,
 	return 0;
 }
 
-int option_set(const struct config_option *option, struct config *config, const char *value, char *why, size_t why_size)
+/* Describes a refused value: its beginning, fit for a terminal, and what would be allowed. */
+static void explain(const struct config_option *option, const char *value, char *why, size_t why_size)
 {
-	char allowed[160];
+	char found[64], allowed[160];
+
+	snprintf(found, sizeof(found), "%s", value);
+	for (char *c = found; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	option_allowed(option, allowed, sizeof(allowed));
+	snprintf(why, why_size, "'%s%s' is not allowed; allowed: %s", found,
+		strlen(value) >= sizeof(found) ? "..." : "", allowed);
+}
+
+int option_set(const struct config_option *option, struct config *config, const char *value, char *why,
+	size_t why_size)
+{
 	int err = -EINVAL;
 
 	switch (option->type) {
@@ -294,8 +334,7 @@ int option_set(const struct config_option *option, struct config *config, const 
 	}
 	if (!err || err == -ENOMEM)
 		return err;
-	option_allowed(option, allowed, sizeof(allowed));
-	snprintf(why, why_size, "'%s' is not allowed; allowed: %s", value, allowed);
+	explain(option, value, why, why_size);
 	return -EINVAL;
 }
 

@@ -11,29 +11,32 @@
 
 #include <stddef.h>
 
+/* our choice: bytes of the longest text or path; Linux takes command lines of 2047 bytes on x86 */
+#define OPTION_TEXT_MAX 4095
+
 enum option_type {
-	OPTION_NAME,     /* letters, digits, '.', '_', '-' */
+	OPTION_NAME, /* letters, digits, '.', '_', '-' */
 	OPTION_STRING,
-	OPTION_PATH,     /* relative ones are meant from the directory of the configuration file */
-	OPTION_SINK,     /* "stdio", "none" or a path */
-	OPTION_BOOL,     /* yes, no */
+	OPTION_PATH, /* relative ones are meant from the directory of the configuration file */
+	OPTION_SINK, /* "stdio", "none" or a path */
+	OPTION_BOOL, /* yes, no */
 	OPTION_UINT,
-	OPTION_SIZE,     /* bytes with K, M, G, T */
+	OPTION_SIZE, /* bytes with K, M, G, T */
 	OPTION_DURATION, /* ns, us, ms, s, m; a bare number counts seconds */
-	OPTION_CHOICE,   /* a name of a table */
+	OPTION_CHOICE, /* a name of a table */
 };
 
 struct config_option {
 	const char *section;
 	const char *key;
 	enum option_type type;
-	size_t offset;            /* of the field in struct config: char *, bool or uint64_t by type */
-	const char *fallback;     /* default as one would write it; NULL = computed or required */
-	uint64_t min, max;        /* UINT, SIZE, DURATION */
-	uint64_t multiple;        /* SIZE: must divide the value; 0 = any */
-	bool power_of_two;        /* SIZE */
+	size_t offset; /* of the field in struct config: char *, bool or uint64_t by type */
+	const char *fallback; /* default as one would write it; NULL = computed or required */
+	uint64_t min, max; /* UINT, SIZE, DURATION */
+	uint64_t multiple; /* SIZE: must divide the value; 0 = any */
+	bool power_of_two; /* SIZE */
 	const char *(*choice)(size_t index); /* CHOICE: name number @index, NULL past the last */
-	const char *help;         /* one line */
+	const char *help; /* one line */
 };
 
 extern const struct config_option options[];
@@ -47,8 +50,8 @@ const struct config_option *option_find(const char *section, const char *key);
  * Errors: -EINVAL with a sentence in @why: what was found and what is allowed; -ENOMEM.
  * Strings in @config are replaced (the old one is freed).
  */
-int warn_unused option_set(const struct config_option *option, struct config *config, const char *value, char *why,
-			   size_t why_size);
+int warn_unused option_set(const struct config_option *option, struct config *config, const char *value,
+	char *why, size_t why_size);
 
 /* Writes the field's value as option_set would read it back. */
 void option_format(const struct config_option *option, const struct config *config, char *buf, size_t size);
