@@ -16,5 +16,6 @@ Suite *suite_dump_engine(void);
 Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
+Suite *suite_options(void);
 
 #endif /* TESTS_UNIT_SUITES_H */
