@@ -26,8 +26,8 @@ struct fw_context {
 
 struct fw_call {
 	const char *name;
-	uint32_t size;       /* bytes of the call's struct; a longer block is fine, its rest is ignored */
-	bool out;            /* has OUT fields besides the status: the struct is copied back */
+	uint32_t size; /* bytes of the call's struct; a longer block is fine, its rest is ignored */
+	bool out; /* has OUT fields besides the status: the struct is copied back */
 	int32_t (*handle)(struct fw_context *context, union fw_block *block); /* NULL: not supported */
 };
 
@@ -58,8 +58,9 @@ static int32_t call_console_write(struct fw_context *c, union fw_block *b)
 	text = malloc(len ? len : 1);
 	if (!text)
 		return FW_ENOSPC;
-	status = c->ops->copy_in(c->machine, call->buf, text, len) ? FW_EFAULT :
-								      c->ops->console_write(c->machine, text, len);
+	status = c->ops->copy_in(c->machine, call->buf, text, len)
+			 ? FW_EFAULT
+			 : c->ops->console_write(c->machine, text, len);
 	if (status == FW_OK)
 		call->written = len;
 	free(text);
@@ -75,7 +76,8 @@ struct panic_args {
 static int32_t call_panic(struct fw_context *c, union fw_block *b)
 {
 	struct fw_panic *call = &b->panic;
-	uint32_t string_len = call->string_len < FW_PANIC_STRING_MAX ? call->string_len : FW_PANIC_STRING_MAX;
+	uint32_t string_len = call->string_len < FW_PANIC_STRING_MAX ? call->string_len
+								     : FW_PANIC_STRING_MAX;
 	uint32_t nr_regs = call->nr_regs < FW_PANIC_REGS_MAX ? call->nr_regs : FW_PANIC_REGS_MAX;
 	struct panic_args *args = calloc(1, sizeof(*args));
 	int32_t status;
@@ -88,7 +90,8 @@ static int32_t call_panic(struct fw_context *c, union fw_block *b)
 	 */
 	if (!call->string || c->ops->copy_in(c->machine, call->string, args->string, string_len))
 		string_len = 0;
-	if (!call->regs || c->ops->copy_in(c->machine, call->regs, args->regs, nr_regs * sizeof(args->regs[0])))
+	if (!call->regs ||
+		c->ops->copy_in(c->machine, call->regs, args->regs, nr_regs * sizeof(args->regs[0])))
 		nr_regs = 0;
 	if (call->nr_select > FW_SELECT_MAX)
 		call->nr_select = 0;
@@ -184,7 +187,8 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uint32_t cpu, fw_gpa_t gpa,
 	uint32_t *ret_call, int32_t *ret_status)
 {
-	struct fw_context context = {.ops = ops, .machine = machine, .cpu = cpu, .verdict = FW_VERDICT_CONTINUE};
+	struct fw_context context = {
+		.ops = ops, .machine = machine, .cpu = cpu, .verdict = FW_VERDICT_CONTINUE};
 	union fw_block block;
 	size_t from = offsetof(struct fw_header, status);
 	size_t end = sizeof(struct fw_header);

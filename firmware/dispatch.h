@@ -21,7 +21,7 @@
 /* What the calling vCPU does next. */
 enum fw_verdict {
 	FW_VERDICT_CONTINUE, /* return to the guest */
-	FW_VERDICT_STOP,     /* the VM is over: panic, reboot, power off */
+	FW_VERDICT_STOP, /* the VM is over: panic, reboot, power off */
 };
 
 /*
@@ -55,7 +55,7 @@ struct fw_machine_ops {
  * no valid block; *ret_status the status that the guest got.
  */
 enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uint32_t cpu, fw_gpa_t gpa,
-			    uint32_t *ret_call, int32_t *ret_status);
+	uint32_t *ret_call, int32_t *ret_status);
 
 /* Name of a call for messages and --help; NULL past the last. */
 const char *fw_call_name(uint32_t call);

@@ -67,11 +67,13 @@ void bus_read(const struct bus *bus, uint32_t cpu, uint64_t addr, void *data, ui
 	assert(len <= sizeof(value));
 	if (device && device->ops->read)
 		device->ops->read(device->opaque,
-			&(struct bus_access){.cpu = cpu, .offset = addr - device->base, .len = len}, &value);
+			&(struct bus_access){.cpu = cpu, .offset = addr - device->base, .len = len},
+			&value);
 	memcpy(data, &value, len);
 }
 
-enum bus_verdict bus_write(const struct bus *bus, uint32_t cpu, uint64_t addr, const void *data, uint32_t len)
+enum bus_verdict bus_write(
+	const struct bus *bus, uint32_t cpu, uint64_t addr, const void *data, uint32_t len)
 {
 	const struct bus_device *device = find(bus, addr, len);
 	uint64_t value = 0;

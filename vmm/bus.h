@@ -21,13 +21,13 @@
 /* What a vCPU does after an access. */
 enum bus_verdict {
 	BUS_CONTINUE, /* run on */
-	BUS_STOP,     /* the guest must not execute another instruction (panic, power off) */
+	BUS_STOP, /* the guest must not execute another instruction (panic, power off) */
 };
 
 struct bus_access {
-	uint32_t cpu;     /* vCPU that makes the access */
-	uint64_t offset;  /* bytes from the start of the device's range */
-	uint32_t len;     /* bytes: 1, 2, 4 or 8 */
+	uint32_t cpu; /* vCPU that makes the access */
+	uint64_t offset; /* bytes from the start of the device's range */
+	uint32_t len; /* bytes: 1, 2, 4 or 8 */
 };
 
 struct bus_device_ops {
@@ -39,9 +39,9 @@ struct bus_device_ops {
 struct bus_device {
 	const char *name; /* borrowed for the life of the bus */
 	uint64_t base;
-	uint64_t len;     /* ports or bytes, not 0 */
+	uint64_t len; /* ports or bytes, not 0 */
 	const struct bus_device_ops *ops;
-	void *opaque;     /* borrowed: first argument of the handlers */
+	void *opaque; /* borrowed: first argument of the handlers */
 };
 
 struct bus {
@@ -61,6 +61,7 @@ int warn_unused bus_add(struct bus *bus, const struct bus_device *device);
 
 /* An access of @len bytes (1, 2, 4, 8) at @addr by vCPU @cpu; it must lie whole inside one device. */
 void bus_read(const struct bus *bus, uint32_t cpu, uint64_t addr, void *data, uint32_t len);
-enum bus_verdict bus_write(const struct bus *bus, uint32_t cpu, uint64_t addr, const void *data, uint32_t len);
+enum bus_verdict bus_write(
+	const struct bus *bus, uint32_t cpu, uint64_t addr, const void *data, uint32_t len);
 
 #endif /* VMM_BUS_H */

@@ -25,11 +25,13 @@ static int print_kvm(void)
 		printf("  unusable: %s\n", why);
 		return EXIT_NO_KVM;
 	}
-	printf("  usable: API version %d, %u MSRs, %u CPUID leaves\n", KVM_API_VERSION, kvm.nr_msrs, kvm.cpuid.nent);
+	printf("  usable: API version %d, %u MSRs, %u CPUID leaves\n", KVM_API_VERSION, kvm.nr_msrs,
+		kvm.cpuid.nent);
 	for (size_t i = 0; i < kvm_nr_requirements; i++) {
 		const struct kvm_requirement *need = &kvm_requirements[i];
 
-		printf("  %-32s %-7s %s: %s\n", need->name, kvm_extension(&kvm, need->cap) ? "found" : "missing",
+		printf("  %-32s %-7s %s: %s\n", need->name,
+			kvm_extension(&kvm, need->cap) ? "found" : "missing",
 			need->required ? "needed" : "optional", need->why);
 	}
 	printf("  vCPUs: %d recommended, %d at most\n", kvm_extension(&kvm, KVM_CAP_NR_VCPUS),
@@ -78,7 +80,8 @@ static int print_memory(const char *dir)
 		printf("  to get them, one of these, as root:\n"
 		       "    run minivmm as root: it mounts a tmpfs with huge=always on %s\n"
 		       "    mount -t tmpfs -o huge=always,mode=1777 minivmm %s\n"
-		       "    echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled   (for /dev/shm)\n",
+		       "    echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled   (for "
+		       "/dev/shm)\n",
 			DUMP_ROOT, DUMP_ROOT);
 	return EXIT_OK;
 }

@@ -136,7 +136,8 @@ static struct timespec deadline_in(uint64_t ns)
 {
 	uint64_t at = clock_mono_ns() + ns;
 
-	return (struct timespec){.tv_sec = (time_t)(at / NSEC_PER_SEC), .tv_nsec = (long)(at % NSEC_PER_SEC)};
+	return (struct timespec){
+		.tv_sec = (time_t)(at / NSEC_PER_SEC), .tv_nsec = (long)(at % NSEC_PER_SEC)};
 }
 
 void console_flush(struct console *c, uint64_t timeout_ns)

@@ -26,7 +26,8 @@ static const struct cpuid_rule rules[] = {
 	{7, 0, EBX, BIT(2), 0, "SGX: enclaves cannot be dumped"},
 	{7, 0, EDX, BIT(22) | BIT(24) | BIT(25), 0, "AMX: 8 KiB of state a vCPU, needs arch_prctl"},
 	{0x40000001, 0, EAX, BIT(7) | BIT(9) | BIT(11) | BIT(13) | BIT(16) | BIT(17), 0,
-		"KVM features that make hypercalls, which software KVMs cannot run: PV unhalt, PV TLB flush,"
+		"KVM features that make hypercalls, which software KVMs cannot run: PV unhalt, PV TLB "
+		"flush,"
 		" PV send IPI, PV sched yield, map GPA range, migration control"},
 	{0x40000001, 0, EAX, BIT(4) | BIT(10) | BIT(14), 0,
 		"asynchronous page faults: a vCPU that waits for memory is to wait"},

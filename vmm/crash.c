@@ -46,7 +46,7 @@ static uint64_t backoff(const struct guest *guest)
 static bool may_recover(const struct guest *guest)
 {
 	return guest->config->recovery.enabled && !guest->stopping &&
-		guest->recoveries < guest->config->recovery.max;
+	       guest->recoveries < guest->config->recovery.max;
 }
 
 static void say_no_recovery(struct guest *guest)
@@ -106,8 +106,8 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 	char bytes[24];
 
 	report_bytes(dead->region.layout.ram, bytes, sizeof(bytes));
-	log_info("generation %u: dumping %s to %s/%s.vmcore", dead->generation, bytes, guest->config->dump.dir,
-		job->record->name);
+	log_info("generation %u: dumping %s to %s/%s.vmcore", dead->generation, bytes,
+		guest->config->dump.dir, job->record->name);
 	EVENT(&guest->events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
 		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram));
 }
@@ -127,7 +127,8 @@ void crash_handle(struct guest *guest)
 	/* 1. Every vCPU stops; its own thread saves its registers. */
 	err = vm_park(dead, PARK_TIMEOUT_NS);
 	if (err)
-		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the dump",
+		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
+			 "dump",
 			dead->generation);
 	guest->vm = NULL;
 

@@ -103,7 +103,8 @@ int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why
 	struct stat st;
 	int err;
 
-	if (huge == HUGE_PAGES_AUTO && geteuid() == 0 && !strncmp(path, DUMP_ROOT "/", strlen(DUMP_ROOT "/")))
+	if (huge == HUGE_PAGES_AUTO && geteuid() == 0 &&
+		!strncmp(path, DUMP_ROOT "/", strlen(DUMP_ROOT "/")))
 		mount_huge_root();
 	err = make_path(path);
 	if (!err) {
@@ -149,7 +150,8 @@ int dump_dir_probe(int dir_fd, struct dump_dir_facts *ret)
 	ret->available = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
 	ret->huge = false;
 	if (ret->available >= size) {
-		*(volatile char *)aligned = 1; /* space was checked: no SIGBUS unless it went this instant */
+		*(volatile char *)aligned =
+			1; /* space was checked: no SIGBUS unless it went this instant */
 		if (!fstat(fd, &st))
 			ret->huge = (uint64_t)st.st_blocks * 512 >= PAGE_SIZE_2M;
 	}

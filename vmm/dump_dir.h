@@ -22,13 +22,14 @@
  * Errors: -errno with a sentence in @why; -ENOTSUP if the file system cannot hold regions (not tmpfs).
  * Result: *ret_fd, owned by the caller.
  */
-int warn_unused dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size);
+int warn_unused dump_dir_open(
+	const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size);
 
 /* What the file system of an open directory offers. */
 struct dump_dir_facts {
-	uint64_t size;      /* bytes of the file system */
+	uint64_t size; /* bytes of the file system */
 	uint64_t available; /* bytes free */
-	bool huge;          /* a touched byte was backed by a 2 MiB page */
+	bool huge; /* a touched byte was backed by a 2 MiB page */
 };
 
 /* dump_dir_probe - touch one byte of a temporary file in @dir_fd and look.  -errno on failure. */

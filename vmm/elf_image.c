@@ -91,7 +91,8 @@ static int find_entry(struct parser *p, const Elf64_Phdr *ph, struct elf_image *
 	int err;
 
 	if (ph->p_filesz > NOTES_MAX)
-		return BAD(p, "a note segment of %llu bytes; at most %d", (unsigned long long)ph->p_filesz, NOTES_MAX);
+		return BAD(p, "a note segment of %llu bytes; at most %d", (unsigned long long)ph->p_filesz,
+			NOTES_MAX);
 	notes = malloc(ph->p_filesz + 1);
 	if (!notes)
 		return -ENOMEM;

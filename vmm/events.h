@@ -40,15 +40,15 @@ struct event_field {
  * Never fails: an event that cannot be written is dropped with one warning.
  */
 void events_emit_at(struct events *events, const char *name, uint64_t ns, uint32_t generation,
-		    const struct event_field *fields, size_t nr_fields);
+	const struct event_field *fields, size_t nr_fields);
 
 /* The same, with fields as arguments. */
-#define EVENT_AT(events, name, ns, generation, ...)                                       \
-	do {                                                                              \
-		const struct event_field fields_[] = {{0}, ##__VA_ARGS__};                \
-		events_emit_at(events, name, ns, generation, fields_ + 1, ARRAY_LEN(fields_) - 1); \
+#define EVENT_AT(events, name, ns, generation, ...)                                                        \
+	do {                                                                                               \
+		const struct event_field fields_[] = {{0}, ##__VA_ARGS__};                                 \
+		events_emit_at(events, name, ns, generation, fields_ + 1, ARRAY_LEN(fields_) - 1);         \
 	} while (0)
-#define EVENT(events, name, generation, ...) \
+#define EVENT(events, name, generation, ...)                                                               \
 	EVENT_AT(events, name, clock_mono_ns(), generation, ##__VA_ARGS__)
 
 #endif /* VMM_EVENTS_H */

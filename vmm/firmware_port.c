@@ -57,7 +57,8 @@ static int32_t op_console_write(void *machine, const char *text, uint32_t len)
 static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call, const char *string,
 	uint32_t string_len, const struct fw_regs *regs, uint32_t nr_regs)
 {
-	struct vm_end end = {.kind = VM_END_CRASH, .reason = DUMP_REASON_PANIC, .cpu = cpu, .ns = clock_mono_ns()};
+	struct vm_end end = {
+		.kind = VM_END_CRASH, .reason = DUMP_REASON_PANIC, .cpu = cpu, .ns = clock_mono_ns()};
 	struct vm *vm = machine;
 
 	/* The record belongs to whoever ends the VM: claim that first, publish after it is filled in. */
@@ -146,8 +147,8 @@ static enum bus_verdict firmware_write(void *device, const struct bus_access *ac
 	verdict = fw_dispatch(&machine_ops, vm, access->cpu, block, &call, &status);
 	if (status != FW_OK)
 		log_debug("generation %u: vCPU %u: firmware call %s at 0x%llx: status %d", vm->generation,
-			access->cpu, call < FW_NR_CALLS ? fw_call_name(call) : "?", (unsigned long long)block,
-			status);
+			access->cpu, call < FW_NR_CALLS ? fw_call_name(call) : "?",
+			(unsigned long long)block, status);
 	return verdict == FW_VERDICT_STOP ? BUS_STOP : BUS_CONTINUE;
 }
 
@@ -158,7 +159,8 @@ static enum bus_verdict post_write(void *device, const struct bus_access *access
 
 	(void)access;
 	/* Linux writes to this port for delays: count, and stop reporting early */
-	if (atomic_load(&vm->post_codes) < POST_CODES_MAX && atomic_fetch_add(&vm->post_codes, 1) < POST_CODES_MAX)
+	if (atomic_load(&vm->post_codes) < POST_CODES_MAX &&
+		atomic_fetch_add(&vm->post_codes, 1) < POST_CODES_MAX)
 		EVENT_AT(vm->shared->events, "post", ns, vm->generation, EV_U64("code", value & 0xff));
 	return BUS_CONTINUE;
 }
@@ -169,10 +171,16 @@ int firmware_port_add(struct vm *vm)
 	static const struct bus_device_ops post_ops = {.write = post_write};
 	int err;
 
-	err = bus_add(&vm->ports, &(struct bus_device){
-		.name = "firmware calls", .base = FW_PORT, .len = 4, .ops = &firmware_ops, .opaque = vm});
+	err = bus_add(&vm->ports, &(struct bus_device){.name = "firmware calls",
+					  .base = FW_PORT,
+					  .len = 4,
+					  .ops = &firmware_ops,
+					  .opaque = vm});
 	if (!err)
-		err = bus_add(&vm->ports, &(struct bus_device){
-			.name = "POST codes", .base = PORT_POST, .len = 1, .ops = &post_ops, .opaque = vm});
+		err = bus_add(&vm->ports, &(struct bus_device){.name = "POST codes",
+						  .base = PORT_POST,
+						  .len = 1,
+						  .ops = &post_ops,
+						  .opaque = vm});
 	return err;
 }

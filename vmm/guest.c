@@ -36,13 +36,15 @@ static struct vm *create_vm(struct guest *guest, const char *kernel, const char 
 		return vm;
 	log_error("%s: %s", what, why);
 	if (!guest->exit_code)
-		guest->exit_code = err == -EINVAL || err == -ENOENT || err == -E2BIG ? EXIT_CONFIG : EXIT_HOST;
+		guest->exit_code = err == -EINVAL || err == -ENOENT || err == -E2BIG ? EXIT_CONFIG
+										     : EXIT_HOST;
 	return NULL;
 }
 
 static struct vm *create_recovery_vm(struct guest *guest)
 {
-	return create_vm(guest, guest->config->recovery.kernel, guest->config->recovery.cmdline, "recovery VM");
+	return create_vm(
+		guest, guest->config->recovery.kernel, guest->config->recovery.cmdline, "recovery VM");
 }
 
 struct vm *guest_take_standby(struct guest *guest)
@@ -152,7 +154,8 @@ static void announce(struct guest *guest)
 
 	if (first_run && !guest->announced_run) {
 		guest->announced_run = true;
-		EVENT_AT(&guest->events, "run", first_run, vm->generation, EV_BOOL("recovery", vm->recovery));
+		EVENT_AT(&guest->events, "run", first_run, vm->generation,
+			EV_BOOL("recovery", vm->recovery));
 	}
 	if (ready && !guest->announced_ready) {
 		guest->announced_ready = true;
@@ -171,7 +174,8 @@ static void handle_power_off(struct guest *guest)
 		log_error("generation %u: powered off with code %" PRIu64, guest->vm->generation, code);
 	else
 		log_info("generation %u: powered off", guest->vm->generation);
-	EVENT_AT(&guest->events, "power-off", guest->vm->end.ns, guest->vm->generation, EV_U64("code", code));
+	EVENT_AT(&guest->events, "power-off", guest->vm->end.ns, guest->vm->generation,
+		EV_U64("code", code));
 	if (code && !guest->exit_code)
 		guest->exit_code = EXIT_GUEST;
 	guest->stopping = true;
@@ -235,8 +239,8 @@ static void check_deadlines(struct guest *guest)
 	uint64_t now = clock_mono_ns();
 
 	if (now >= watchdog_deadline(guest)) {
-		vm_end(guest->vm, &(struct vm_end){
-			.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
+		vm_end(guest->vm,
+			&(struct vm_end){.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
 		check_vm(guest);
 	}
 	if (guest->recover_at_ns && now >= guest->recover_at_ns)
@@ -286,7 +290,8 @@ static void handle_signals(struct guest *guest)
 	while (read(guest->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1 && guest->vm)
 			vm_end(guest->vm, &(struct vm_end){.kind = VM_END_CRASH,
-				.reason = DUMP_REASON_OPERATOR, .ns = clock_mono_ns()});
+						  .reason = DUMP_REASON_OPERATOR,
+						  .ns = clock_mono_ns()});
 		else if (info.ssi_signo != SIGUSR1)
 			stop(guest, strsignal((int)info.ssi_signo));
 	}
@@ -387,7 +392,7 @@ static int open_dir(struct guest *guest)
 	char why[WHY_MAX], have[24];
 
 	if (dump_dir_open(config->dump.dir, (enum huge_pages)config->dump.huge_pages, &guest->dir_fd, why,
-			sizeof(why))) {
+		    sizeof(why))) {
 		log_error("[dump] dir: %s", why);
 		return EXIT_HOST;
 	}
@@ -402,8 +407,8 @@ static int open_dir(struct guest *guest)
 		report_bytes(facts.available, have, sizeof(have));
 		if (facts.available < config->vm.memory)
 			log_warn("%s has only %s free, less than vm.memory", config->dump.dir, have);
-		EVENT(&guest->events, "dir", 0, EV_STR("dir", config->dump.dir), EV_BOOL("huge", facts.huge),
-			EV_U64("available", facts.available));
+		EVENT(&guest->events, "dir", 0, EV_STR("dir", config->dump.dir),
+			EV_BOOL("huge", facts.huge), EV_U64("available", facts.available));
 	}
 	return EXIT_OK;
 }
@@ -418,8 +423,9 @@ static int open_all(struct guest *guest, const char *events_path)
 		log_error("--events %s: %s", events_path, strerror(-err));
 		return EXIT_HOST;
 	}
-	EVENT(&guest->events, "start", 0, EV_STR("version", MINIVMM_VERSION), EV_STR("guest", guest->config->vm.name),
-		EV_U64("memory", guest->config->vm.memory), EV_U64("vcpus", guest->config->vm.vcpus));
+	EVENT(&guest->events, "start", 0, EV_STR("version", MINIVMM_VERSION),
+		EV_STR("guest", guest->config->vm.name), EV_U64("memory", guest->config->vm.memory),
+		EV_U64("vcpus", guest->config->vm.vcpus));
 	if (kvm_open(&guest->kvm, why, sizeof(why))) {
 		log_error("%s", why);
 		return EXIT_NO_KVM;
@@ -437,9 +443,13 @@ static int open_all(struct guest *guest, const char *events_path)
 		log_error("event loop: %s", strerror(-err));
 		return EXIT_HOST;
 	}
-	guest->shared = (struct vm_shared){.kvm = &guest->kvm, .console = &guest->console,
-		.events = &guest->events, .dir_fd = guest->dir_fd, .notify_fd = guest->notify_fd,
-		.nr_vcpus = (uint32_t)guest->config->vm.vcpus, .memory = guest->config->vm.memory};
+	guest->shared = (struct vm_shared){.kvm = &guest->kvm,
+		.console = &guest->console,
+		.events = &guest->events,
+		.dir_fd = guest->dir_fd,
+		.notify_fd = guest->notify_fd,
+		.nr_vcpus = (uint32_t)guest->config->vm.vcpus,
+		.memory = guest->config->vm.memory};
 	return EXIT_OK;
 }
 
@@ -467,8 +477,14 @@ static void close_all(struct guest *guest)
 
 int guest_run(const struct config *config, const char *events_path)
 {
-	struct guest guest = {.config = config, .kvm.fd = -1, .events.fd = -1, .dir_fd = -1, .lock_fd = -1,
-		.epoll_fd = -1, .signal_fd = -1, .notify_fd = -1};
+	struct guest guest = {.config = config,
+		.kvm.fd = -1,
+		.events.fd = -1,
+		.dir_fd = -1,
+		.lock_fd = -1,
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.notify_fd = -1};
 	struct vm *vm;
 
 	dumper_init(&guest.dumper);

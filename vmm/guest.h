@@ -22,55 +22,55 @@
 
 /* One dump: from the crash until its timeline has been printed. */
 struct dump_job {
-	struct dump_job *next;        /* owned by the list, oldest first */
-	uint32_t generation;          /* of the VM that crashed */
-	struct dump_record *record;   /* owned: this job's own mapping */
-	int record_fd, region_fd;     /* owned; -1 once they are not needed any more */
-	bool sent;                    /* the dumper has it */
-	bool linked;                  /* .partial names exist: releasing may have begun */
-	bool retried;                 /* given to a second dumper already */
-	bool finished;                /* published or failed */
+	struct dump_job *next; /* owned by the list, oldest first */
+	uint32_t generation; /* of the VM that crashed */
+	struct dump_record *record; /* owned: this job's own mapping */
+	int record_fd, region_fd; /* owned; -1 once they are not needed any more */
+	bool sent; /* the dumper has it */
+	bool linked; /* .partial names exist: releasing may have begun */
+	bool retried; /* given to a second dumper already */
+	bool finished; /* published or failed */
 	bool failed;
-	bool awaits_recovery;         /* the timeline waits for generation @successor to be ready or over */
+	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
 	uint32_t successor;
-	struct dumper_event last;     /* newest progress */
+	struct dumper_event last; /* newest progress */
 };
 
 struct guest {
-	const struct config *config;  /* borrowed */
+	const struct config *config; /* borrowed */
 	struct kvm kvm;
 	struct console console;
 	struct events events;
 	struct vm_shared shared;
-	int dir_fd, lock_fd;          /* owned: dump.dir, and its lock against a second minivmm */
+	int dir_fd, lock_fd; /* owned: dump.dir, and its lock against a second minivmm */
 	int epoll_fd, signal_fd, notify_fd; /* owned */
 
-	struct vm *vm;                /* owned: the running VM, NULL between generations */
-	struct vm *standby;           /* owned: made ahead of time for the next recovery, or NULL */
-	bool standby_failed;          /* do not try again and again */
-	uint32_t generation;          /* of the newest VM */
-	uint32_t next_generation;     /* VMs started so far */
+	struct vm *vm; /* owned: the running VM, NULL between generations */
+	struct vm *standby; /* owned: made ahead of time for the next recovery, or NULL */
+	bool standby_failed; /* do not try again and again */
+	uint32_t generation; /* of the newest VM */
+	uint32_t next_generation; /* VMs started so far */
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
 
-	uint64_t recoveries;          /* in a row */
-	uint64_t unready;             /* recovery VMs in a row that crashed before they were ready */
-	uint64_t recover_at_ns;       /* start the recovery VM then; 0 = none waits */
+	uint64_t recoveries; /* in a row */
+	uint64_t unready; /* recovery VMs in a row that crashed before they were ready */
+	uint64_t recover_at_ns; /* start the recovery VM then; 0 = none waits */
 	struct dump_job *recover_job; /* borrowed: the crash that it recovers from, or NULL */
 
 	struct dumper dumper;
-	uint32_t dumper_failures;     /* deaths without a finished dump in between */
-	struct dump_job *jobs;        /* owned list */
-	bool progress_shown;          /* a progress bar stands in the terminal's last line */
-	uint64_t progress_ns;         /* when progress was last shown */
+	uint32_t dumper_failures; /* deaths without a finished dump in between */
+	struct dump_job *jobs; /* owned list */
+	bool progress_shown; /* a progress bar stands in the terminal's last line */
+	uint64_t progress_ns; /* when progress was last shown */
 
-	bool stopping;                /* no new VM is started */
-	bool abandon;                 /* leave now, whatever is under way */
+	bool stopping; /* no new VM is started */
+	bool abandon; /* leave now, whatever is under way */
 	bool dump_failed;
 	int exit_code;
 
 	pthread_mutex_t reap_lock;
 	pthread_cond_t reaped;
-	uint32_t reaping;             /* guarded by reap_lock: reapers at work */
+	uint32_t reaping; /* guarded by reap_lock: reapers at work */
 };
 
 /*

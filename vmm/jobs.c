@@ -57,7 +57,8 @@ static void name_dump(struct dump_record *record, uint64_t wall_ns)
 		(unsigned int)(wall_ns / NSEC_PER_MSEC % 1000), record->generation);
 }
 
-static void fill_record(struct guest *guest, const struct vm *vm, struct dump_record *record, uint64_t parked_ns)
+static void fill_record(
+	struct guest *guest, const struct vm *vm, struct dump_record *record, uint64_t parked_ns)
 {
 	const struct config *config = guest->config;
 
@@ -151,7 +152,8 @@ static void report_lost(struct guest *guest, struct dump_job *job, const char *w
 {
 	log_error("generation %u: dump failed: %s", job->generation, why);
 	if (job->linked)
-		log_error("generation %u: what there is of it is kept: %s/%s.vmcore.partial and %s.region.partial",
+		log_error("generation %u: what there is of it is kept: %s/%s.vmcore.partial and "
+			  "%s.region.partial",
 			job->generation, guest->config->dump.dir, job->record->name, job->record->name);
 	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why),
 		EV_STR("dir", guest->config->dump.dir), EV_STR("name", job->record->name),
@@ -178,10 +180,11 @@ static void report_done(struct guest *guest, struct dump_job *job)
 	report_bytes(job->last.dumped, dumped, sizeof(dumped));
 	report_bytes(job->last.file_bytes, file, sizeof(file));
 	report_progress_end(guest);
-	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s.vmcore (%s of guest memory, %s of"
-		 " shared memory)", job->generation,
-		end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0, guest->config->dump.dir,
-		job->record->name, dumped, file);
+	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s.vmcore (%s of guest memory, "
+		 "%s of"
+		 " shared memory)",
+		job->generation, end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0,
+		guest->config->dump.dir, job->record->name, dumped, file);
 	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", guest->config->dump.dir),
 		EV_STR("name", job->record->name), EV_U64("dumped", job->last.dumped),
 		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
@@ -240,7 +243,8 @@ static void handle_death(struct guest *guest)
 		job->sent = false;
 		job->retried = true;
 		/* names that the dead one may have made stay as they are */
-		strncat(job->record->name, "-retry", sizeof(job->record->name) - strlen(job->record->name) - 1);
+		strncat(job->record->name, "-retry",
+			sizeof(job->record->name) - strlen(job->record->name) - 1);
 	}
 	if (!guest->abandon && guest->dumper_failures < DUMPER_FAILURES_MAX && !jobs_start_dumper(guest)) {
 		jobs_submit(guest);

@@ -14,8 +14,14 @@
 
 #define KVM_DEVICE "/dev/kvm"
 
-#define NEED(cap, why) {cap, #cap, true, why}
-#define LIKE(cap, why) {cap, #cap, false, why}
+#define NEED(cap, why)                                                                                     \
+	{                                                                                                  \
+		cap, #cap, true, why                                                                       \
+	}
+#define LIKE(cap, why)                                                                                     \
+	{                                                                                                  \
+		cap, #cap, false, why                                                                      \
+	}
 const struct kvm_requirement kvm_requirements[] = {
 	NEED(KVM_CAP_USER_MEMORY, "guest RAM is a file mapped by minivmm"),
 	NEED(KVM_CAP_IRQCHIP, "interrupt controllers in the kernel"),
@@ -52,7 +58,8 @@ static int open_device(struct kvm *kvm, char *why, size_t why_size)
 	err = -errno;
 	if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
 		snprintf(why, why_size,
-			"no usable " KVM_DEVICE ": load the module kvm_intel or kvm_amd; on a virtual machine,"
+			"no usable " KVM_DEVICE
+			": load the module kvm_intel or kvm_amd; on a virtual machine,"
 			" enable nested virtualization in its host");
 	else if (err == -EACCES || err == -EPERM)
 		snprintf(why, why_size,

@@ -75,10 +75,11 @@ static int copy_segment(struct region *region, int fd, const struct elf_segment 
 static bool overlaps_boot_data(const struct elf_segment *segment)
 {
 	return segment->gpa < BOOT_CMDLINE_BASE + BOOT_CMDLINE_MAX &&
-		segment->gpa + segment->mem_size > BOOT_INFO_BASE;
+	       segment->gpa + segment->mem_size > BOOT_INFO_BASE;
 }
 
-static int load_image(struct region *region, const char *path, uint32_t *ret_entry, char *why, size_t why_size)
+static int load_image(
+	struct region *region, const char *path, uint32_t *ret_entry, char *why, size_t why_size)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	autofree char *buf = malloc(COPY_BYTES);
@@ -119,19 +120,20 @@ static void add_range(struct boot_info *info, uint64_t start, uint64_t end, uint
 	if (start >= end)
 		return;
 	assert(info->start.memmap_entries < MEMMAP_MAX);
-	info->memmap[info->start.memmap_entries++] =
-		(struct memmap_entry){.addr = start, .size = end - start, .type = type};
+	info->memmap[info->start.memmap_entries++] = (struct memmap_entry){
+		.addr = start, .size = end - start, .type = type};
 }
 
 static int write_boot_info(struct region *region, size_t cmdline_size)
 {
 	const struct dump_layout *layout = &region->layout;
-	struct boot_info info = {.start = {
-		.magic = START_INFO_MAGIC,
-		.version = 1,
-		.cmdline_paddr = cmdline_size > 1 ? BOOT_CMDLINE_BASE : 0,
-		.memmap_paddr = BOOT_INFO_BASE + offsetof(struct boot_info, memmap),
-	}};
+	struct boot_info info = {
+		.start = {
+			.magic = START_INFO_MAGIC,
+			.version = 1,
+			.cmdline_paddr = cmdline_size > 1 ? BOOT_CMDLINE_BASE : 0,
+			.memmap_paddr = BOOT_INFO_BASE + offsetof(struct boot_info, memmap),
+		}};
 
 	add_range(&info, 0, LOW_RAM_END, MEMMAP_RAM);
 	add_range(&info, LOW_RAM_END, HIGH_RAM_BASE, MEMMAP_RESERVED);
@@ -143,8 +145,8 @@ static int write_boot_info(struct region *region, size_t cmdline_size)
 	return gmem_copy_out(region, BOOT_INFO_BASE, &info, sizeof(info));
 }
 
-int loader_load(struct region *region, const char *path, const char *cmdline, struct boot_entry *ret, char *why,
-	size_t why_size)
+int loader_load(struct region *region, const char *path, const char *cmdline, struct boot_entry *ret,
+	char *why, size_t why_size)
 {
 	size_t cmdline_size = strlen(cmdline) + 1;
 	uint32_t entry = 0;

@@ -19,6 +19,6 @@ struct boot_entry {
  * command line over BOOT_CMDLINE_MAX - 1 bytes, -ENOSPC for a full tmpfs.
  */
 int warn_unused loader_load(struct region *region, const char *path, const char *cmdline,
-			    struct boot_entry *ret, char *why, size_t why_size);
+	struct boot_entry *ret, char *why, size_t why_size);
 
 #endif /* VMM_LOADER_H */

@@ -14,18 +14,23 @@ static const struct command commands[] = {
 	{"run", "CFG [--set section.key=value]... [--events FILE] [--console FILE|stdio|none] [-v]",
 		"boot a guest; dump and recover it when it crashes", command_run},
 	{"check", "CFG [--set section.key=value]... | --keys",
-		"validate a configuration and print what is in effect; --keys: list all keys", command_check},
+		"validate a configuration and print what is in effect; --keys: list all keys",
+		command_check},
 	{"info", "[DIR]", "what this host offers: KVM, huge pages, shared memory, limits", command_info},
 };
 
 static void print_help(void)
 {
-	printf("minivmm %s: a KVM hypervisor that dumps a crashed guest and recovers it at the same time\n\n"
-	       "Usage:\n", MINIVMM_VERSION);
+	printf("minivmm %s: a KVM hypervisor that dumps a crashed guest and recovers it at the same "
+	       "time\n\n"
+	       "Usage:\n",
+		MINIVMM_VERSION);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  minivmm %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+		printf("  minivmm %s %s\n      %s\n", commands[i].name, commands[i].usage,
+			commands[i].help);
 	printf("  minivmm --help | --version\n\n"
-	       "While it runs: Ctrl-A x on the console or SIGTERM stops it; SIGUSR1 makes the guest crash.\n"
+	       "While it runs: Ctrl-A x on the console or SIGTERM stops it; SIGUSR1 makes the guest "
+	       "crash.\n"
 	       "\nConfiguration (docs/guest.cfg.md; --set takes the same names):\n");
 	config_print_help(stdout);
 	printf("\nDump strategies:\n");

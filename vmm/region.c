@@ -21,8 +21,8 @@ static int map_ram(struct region *region)
 	void *map;
 
 	region->reserve_size = ram + PAGE_SIZE_2M;
-	region->reserve = mmap(NULL, region->reserve_size, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	region->reserve = mmap(
+		NULL, region->reserve_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (region->reserve == MAP_FAILED) {
 		region->reserve = NULL;
 		return -errno;

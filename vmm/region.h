@@ -13,11 +13,11 @@
 #include "dump/layout.h"
 
 struct region {
-	int fd;                    /* owned; the file can still be linked into its directory */
+	int fd; /* owned; the file can still be linked into its directory */
 	struct dump_layout layout;
-	char *map;                 /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
-	void *reserve;             /* owned; the address range that holds @map */
-	uint64_t reserve_size;     /* bytes */
+	char *map; /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
+	void *reserve; /* owned; the address range that holds @map */
+	uint64_t reserve_size; /* bytes */
 };
 
 /*

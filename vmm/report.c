@@ -75,8 +75,9 @@ void report_progress(struct guest *guest, const struct dump_job *job)
 	for (uint64_t i = 0; i < BAR_CELLS; i++)
 		bar[i] = i * 100 < percent * BAR_CELLS ? '#' : '.';
 	bar[BAR_CELLS] = '\0';
-	len = snprintf(line, sizeof(line), "\r\033[Kminivmm: generation %u: dumping [%s] %3" PRIu64 " %%  %" PRIu64
-		" MiB released", job->generation, bar, percent, event->released >> 20);
+	len = snprintf(line, sizeof(line),
+		"\r\033[Kminivmm: generation %u: dumping [%s] %3" PRIu64 " %%  %" PRIu64 " MiB released",
+		job->generation, bar, percent, event->released >> 20);
 	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) > 0)
 		guest->progress_shown = true;
 }

@@ -6,8 +6,8 @@
 
 /* Register offsets; DLAB = bit 7 of LCR selects the divisor latch at 0 and 1 */
 #define REG_DATA 0 /* RBR, THR, DLL */
-#define REG_IER 1  /* IER, DLM */
-#define REG_IIR 2  /* IIR, FCR */
+#define REG_IER 1 /* IER, DLM */
+#define REG_IIR 2 /* IIR, FCR */
 #define REG_LCR 3
 #define REG_MCR 4
 #define REG_LSR 5
@@ -79,7 +79,7 @@ static uint8_t modem_status(const struct serial *s)
 	if (!(s->mcr & MCR_LOOP))
 		return MSR_CTS | MSR_DSR | MSR_DCD;
 	return (uint8_t)((s->mcr & MCR_RTS ? MSR_CTS : 0) | (s->mcr & MCR_DTR ? MSR_DSR : 0) |
-		(s->mcr & MCR_OUT1 ? MSR_RI : 0) | (s->mcr & MCR_OUT2 ? MSR_DCD : 0));
+			 (s->mcr & MCR_OUT1 ? MSR_RI : 0) | (s->mcr & MCR_OUT2 ? MSR_DCD : 0));
 }
 
 static uint8_t read_register(struct serial *s, uint64_t offset)
@@ -198,8 +198,11 @@ void serial_fini(struct serial *s)
 
 int serial_add(struct serial *s, struct bus *ports, uint64_t base)
 {
-	return bus_add(ports, &(struct bus_device){
-		.name = "serial port", .base = base, .len = SERIAL_PORTS, .ops = &serial_ops, .opaque = s});
+	return bus_add(ports, &(struct bus_device){.name = "serial port",
+				      .base = base,
+				      .len = SERIAL_PORTS,
+				      .ops = &serial_ops,
+				      .opaque = s});
 }
 
 void serial_input(struct serial *s, const char *bytes, size_t len)

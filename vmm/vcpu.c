@@ -17,8 +17,11 @@
 
 static enum bus_verdict end_crash(struct vcpu *vcpu, enum dump_reason reason, uint64_t detail)
 {
-	vm_end(vcpu->vm, &(struct vm_end){.kind = VM_END_CRASH, .reason = reason, .cpu = vcpu->id,
-		.detail = detail, .ns = clock_mono_ns()});
+	vm_end(vcpu->vm, &(struct vm_end){.kind = VM_END_CRASH,
+				 .reason = reason,
+				 .cpu = vcpu->id,
+				 .detail = detail,
+				 .ns = clock_mono_ns()});
 	return BUS_STOP;
 }
 
@@ -85,7 +88,8 @@ static enum bus_verdict handle_exit(struct vcpu *vcpu)
 	case KVM_EXIT_INTERNAL_ERROR:
 		return end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, run->internal.suberror);
 	case KVM_EXIT_FAIL_ENTRY:
-		return end_crash(vcpu, DUMP_REASON_ENTRY_FAILED, run->fail_entry.hardware_entry_failure_reason);
+		return end_crash(
+			vcpu, DUMP_REASON_ENTRY_FAILED, run->fail_entry.hardware_entry_failure_reason);
 	case KVM_EXIT_SYSTEM_EVENT:
 		return handle_system_event(vcpu);
 	default:

@@ -45,7 +45,8 @@ static int set_boot_registers(struct vcpu *vcpu, const struct boot_entry *entry)
 	flat.type = SEGMENT_CODE;
 	flat.selector = 0x08;
 	sregs.cs = flat;
-	sregs.tr = (struct kvm_segment){.limit = 0x67, .type = SEGMENT_TSS32, .present = 1, .selector = 0x18};
+	sregs.tr = (struct kvm_segment){
+		.limit = 0x67, .type = SEGMENT_TSS32, .present = 1, .selector = 0x18};
 	sregs.cr0 = CR0_PE | CR0_ET;
 	sregs.cr3 = 0;
 	sregs.cr4 = 0;
@@ -96,8 +97,8 @@ static void add_raw(struct dump_cpu *cpu, enum dump_raw type, const void *data, 
 static struct dump_cpu_segment segment_of(const struct kvm_segment *s)
 {
 	uint32_t flags = (uint32_t)s->type << 8 | (uint32_t)s->s << 12 | (uint32_t)s->dpl << 13 |
-		(uint32_t)s->present << 15 | (uint32_t)s->avl << 20 | (uint32_t)s->l << 21 |
-		(uint32_t)s->db << 22 | (uint32_t)s->g << 23;
+			 (uint32_t)s->present << 15 | (uint32_t)s->avl << 20 | (uint32_t)s->l << 21 |
+			 (uint32_t)s->db << 22 | (uint32_t)s->g << 23;
 
 	return (struct dump_cpu_segment){
 		.selector = s->selector, .limit = s->limit, .flags = flags, .base = s->base};

@@ -116,8 +116,8 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	return vm;
 }
 
-int vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel, const char *cmdline, char *why,
-	size_t why_size)
+int vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel, const char *cmdline,
+	char *why, size_t why_size)
 {
 	struct vm *vm = alloc_vm(shared);
 	struct boot_entry entry;
@@ -189,7 +189,8 @@ void vm_start(struct vm *vm)
 
 static struct timespec at_ns(uint64_t ns)
 {
-	return (struct timespec){.tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC)};
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC)};
 }
 
 int vm_park(struct vm *vm, uint64_t timeout_ns)
