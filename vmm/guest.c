@@ -357,20 +357,25 @@ static int watch(struct guest *guest, int fd)
 	return epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int open_loop(struct guest *guest)
+/* The signals that the loop reads.  Before the first thread starts: each thread inherits the mask. */
+static int block_signals(sigset_t *ret)
 {
-	sigset_t signals;
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGUSR1);
+	if (pthread_sigmask(SIG_BLOCK, ret, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -EINVAL;
+	return 0;
+}
+
+static int open_loop(struct guest *guest, const sigset_t *signals)
+{
 	int err;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	if (pthread_sigmask(SIG_BLOCK, &signals, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -EINVAL;
 	guest->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	guest->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	guest->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	guest->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (guest->epoll_fd < 0 || guest->signal_fd < 0 || guest->notify_fd < 0)
 		return -errno;
@@ -415,9 +420,15 @@ static int open_dir(struct guest *guest)
 
 static int open_all(struct guest *guest, const char *events_path)
 {
+	sigset_t signals;
 	char why[WHY_MAX];
 	int err;
 
+	err = block_signals(&signals);
+	if (err) {
+		log_error("signals: %s", strerror(-err));
+		return EXIT_HOST;
+	}
 	err = events_open(&guest->events, events_path);
 	if (err) {
 		log_error("--events %s: %s", events_path, strerror(-err));
@@ -438,7 +449,7 @@ static int open_all(struct guest *guest, const char *events_path)
 	err = open_dir(guest);
 	if (err)
 		return err;
-	err = open_loop(guest);
+	err = open_loop(guest, &signals);
 	if (err) {
 		log_error("event loop: %s", strerror(-err));
 		return EXIT_HOST;
