@@ -15,14 +15,16 @@
 
 #define VALUE_MAX (OPTION_TEXT_MAX + 1) /* bytes of a value joined from continuation lines, and the NUL */
 
+#define LINE_LEN_MAX (INI_MAX_LINE - 2) /* bytes of a line, without its end and the NUL */
+
 /* One pass over one file. */
 struct reader {
 	struct config *config;
 	const char *path;
 	FILE *stream; /* borrowed */
 	int line; /* number of the line in hand, from 1 */
-	bool indented; /* it starts with white space: continues the value before it */
-	bool too_long; /* it did not fit in libinih's buffer */
+	const char *buf; /* borrowed: libinih's buffer with that line */
+	size_t buf_size;
 	int errors;
 	const struct config_option *last; /* option of the previous key line, NULL if it was wrong */
 	char value[VALUE_MAX]; /* its value so far */
@@ -37,13 +39,14 @@ static char *read_line(char *buf, int size, void *opaque)
 	if (!fgets(buf, size, r->stream))
 		return NULL;
 	r->line++;
-	r->indented = buf[0] == ' ' || buf[0] == '\t';
+	r->buf = buf;
+	r->buf_size = (size_t)size;
 	len = strlen(buf);
 	if (len == (size_t)size - 1 && buf[len - 1] != '\n') {
 		int c;
 
 		log_error("%s:%d: line longer than %d bytes; continue a long value on an indented line",
-			r->path, r->line, size - 2);
+			r->path, r->line, LINE_LEN_MAX);
 		r->errors++;
 		r->last = NULL;
 		while ((c = fgetc(r->stream)) != EOF && c != '\n')
@@ -90,14 +93,38 @@ static void report_unknown(const char *where, const char *section, const char *k
 		log_error("%s: there is no section [%s]; sections: %s", where, section, known);
 }
 
+/*
+ * True if libinih took the line in hand for one that continues the value before it.  It does not say
+ * so, but then @key is its copy of the earlier key; a new key lies in the line itself.
+ */
+static bool is_continuation(const struct reader *r, const char *key)
+{
+	uintptr_t start = (uintptr_t)r->buf, at = (uintptr_t)key;
+
+	return at < start || at >= start + r->buf_size;
+}
+
+/* Bytes of @value before a comment behind it; libinih 55 leaves those of continuation lines in. */
+static size_t without_comment(const char *value)
+{
+	size_t len = strlen(value);
+
+	for (size_t i = 1; i < len; i++)
+		if (value[i] == ';' && isspace((unsigned char)value[i - 1]))
+			len = i;
+	while (len && isspace((unsigned char)value[len - 1]))
+		len--;
+	return len;
+}
+
 /* Joins a continuation line to the value in hand. */
 static int join_value(struct reader *r, const char *value)
 {
-	size_t len = strlen(r->value);
+	size_t len = strlen(r->value), more = without_comment(value);
 
-	if (len + strlen(value) + 2 > sizeof(r->value))
+	if (len + more + 2 > sizeof(r->value))
 		return -E2BIG;
-	snprintf(r->value + len, sizeof(r->value) - len, " %s", value);
+	snprintf(r->value + len, sizeof(r->value) - len, "%s%.*s", len ? " " : "", (int)more, value);
 	return 0;
 }
 
@@ -106,11 +133,13 @@ static int take_value(void *opaque, const char *section, const char *key, const 
 {
 	struct reader *r = opaque;
 	const struct config_option *option = option_find(section, key);
-	bool continues = r->indented && r->last && r->last == option;
+	bool continues = is_continuation(r, key);
 	char where[512], why[320];
 	size_t index;
 	int err;
 
+	if (continues && !r->last)
+		return 1; /* the line that it continues was reported */
 	snprintf(where, sizeof(where), "%s:%d", r->path, r->line);
 	if (!option) {
 		report_unknown(where, section, key);
@@ -357,6 +386,41 @@ void config_fini(struct config *config)
 
 /* ---- printing --------------------------------------------------------------------------------------- */
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* True if @text may go on in a new line after the blank at @at: reading joins the two with one blank. */
+static bool can_break(const char *text, size_t at)
+{
+	return at && text[at] == ' ' && text[at + 1] && !is_blank(text[at - 1]) &&
+	       !is_blank(text[at + 1]) && !strchr("#;", text[at + 1]);
+}
+
+/* "key = text", continued on indented lines if it is too long for one. */
+static void print_text(FILE *out, const char *key, const char *text)
+{
+	size_t room = LINE_LEN_MAX - strlen(key) - strlen(" = ");
+	bool first = true;
+
+	fprintf(out, "%s = ", key);
+	while (strlen(text) > room) {
+		size_t cut = room;
+
+		while (cut && !can_break(text, cut))
+			cut--;
+		/* a first word that is too long for the key's line may have one of its own */
+		if (!cut && (!first || strchr("#;", text[0])))
+			break;
+		fprintf(out, "%.*s\n\t", (int)cut, text);
+		text += cut ? cut + 1 : 0;
+		room = LINE_LEN_MAX - strlen("\t");
+		first = false;
+	}
+	fprintf(out, "%s\n", text);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
 	char value[VALUE_MAX];
@@ -368,7 +432,10 @@ void config_print(const struct config *config, FILE *out)
 			fprintf(out, "%s[%s]\n", i ? "\n" : "", options[i].section);
 		section = options[i].section;
 		option_format(&options[i], config, value, sizeof(value));
-		fprintf(out, "%s = %s\n", options[i].key, value);
+		if (options[i].type == OPTION_STRING)
+			print_text(out, options[i].key, value);
+		else
+			fprintf(out, "%s = %s\n", options[i].key, value);
 	}
 }
 

@@ -61,7 +61,11 @@ int warn_unused config_load(struct config *ret, const char *path, const char *co
 
 void config_fini(struct config *config);
 
-/* Writes the effective configuration in the file's own syntax. */
+/*
+ * Writes the effective configuration in the file's own syntax.  It reads back as the same values, but
+ * for what only --set and long directories can make: a path or word that does not fit in a line, a
+ * comment sign after a blank, blanks at the ends.
+ */
 void config_print(const struct config *config, FILE *out);
 
 /* Writes "section.key" lines: every key there is. */
