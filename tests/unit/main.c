@@ -20,6 +20,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_dumper,
 	suite_dump_vmcore,
 	suite_options,
+	suite_config,
 };
 
 int main(int argc, char **argv)

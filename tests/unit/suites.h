@@ -18,4 +18,5 @@ Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
 Suite *suite_options(void);
 
+Suite *suite_config(void);
 #endif /* TESTS_UNIT_SUITES_H */
