@@ -12,12 +12,12 @@
 #include <sys/resource.h>
 
 #ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAVE_SANITIZER 1
 #endif
 #endif
-#ifdef __SANITIZE_ADDRESS__
-#define HAVE_ASAN 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAVE_SANITIZER 1
 #endif
 
 static int drop_capabilities(void)
@@ -38,7 +38,7 @@ static int drop_capabilities(void)
 	return r;
 }
 
-#ifndef HAVE_ASAN
+#ifndef HAVE_SANITIZER
 
 /* Allowed with any arguments: they act on descriptors that the dumper holds, or on its own memory. */
 static const int allowed[] = {
@@ -71,6 +71,8 @@ static const int allowed[] = {
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(getcpu),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(getrandom),
 	SCMP_SYS(clock_gettime),
@@ -125,7 +127,7 @@ static int filter_syscalls(void)
 
 #else
 
-/* AddressSanitizer reads /proc, opens files and clones at exit: with it there is no filter. */
+/* The sanitizers for addresses and threads read /proc and clone at exit: with them there is no filter. */
 static int filter_syscalls(void)
 {
 	return 0;

@@ -18,6 +18,7 @@
 #include "dump/base/io.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -27,6 +28,9 @@ struct vmapp {
 	struct dump_engine *engine;
 	unsigned char *dest; /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
 	pthread_mutex_t writer; /* held by the worker that is in pwrite() */
+	cpu_set_t cpus; /* where this process may run; empty = not known */
+	int first_cpu; /* where the first worker was when the others were started */
+	_Atomic int started; /* workers beside the first one */
 	_Atomic uint64_t next; /* first chunk that no worker has taken */
 	_Atomic int error; /* first worker's -errno; stops the others */
 };
@@ -146,6 +150,34 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/*
+ * Moves the calling thread to the @nth allowed CPU after the first worker's, and leaves it free to move
+ * on: a scheduler may keep a new thread on its parent's CPU for the whole time of a dump.
+ */
+static void spread(const struct vmapp *job, int nth)
+{
+	int cpu = job->first_cpu;
+	cpu_set_t one;
+
+	while (nth--)
+		do
+			cpu = (cpu + 1) % CPU_SETSIZE;
+		while (!CPU_ISSET(cpu, &job->cpus));
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (!sched_setaffinity(0, sizeof(one), &one))
+		(void)sched_setaffinity(0, sizeof(job->cpus), &job->cpus);
+}
+
+static void *work_beside(void *arg)
+{
+	struct vmapp *job = arg;
+
+	if (CPU_COUNT(&job->cpus))
+		spread(job, atomic_fetch_add(&job->started, 1) + 1);
+	return work(job);
+}
+
 /* The dump mapped for copying, if there will be two copiers and its pages are huge; else NULL. */
 static unsigned char *map_dest(const struct dump_engine *engine, uint64_t workers)
 {
@@ -167,7 +199,7 @@ static void run_workers(struct vmapp *job, uint64_t workers)
 	uint64_t started = 0;
 
 	if (threads)
-		while (started < workers - 1 && !pthread_create(&threads[started], NULL, work, job))
+		while (started < workers - 1 && !pthread_create(&threads[started], NULL, work_beside, job))
 			started++;
 	work(job);
 	for (uint64_t i = 0; i < started; i++)
@@ -180,6 +212,9 @@ int strategy_vmapp(struct dump_engine *engine)
 	uint64_t workers = u64_min(engine->workers, engine->nr_chunks);
 	struct vmapp job = {.engine = engine, .dest = map_dest(engine, workers)};
 
+	if (sched_getaffinity(0, sizeof(job.cpus), &job.cpus) < 0)
+		CPU_ZERO(&job.cpus);
+	job.first_cpu = (int)u64_min((uint64_t)sched_getcpu(), CPU_SETSIZE - 1);
 	pthread_mutex_init(&job.writer, NULL);
 	run_workers(&job, workers);
 	pthread_mutex_destroy(&job.writer);

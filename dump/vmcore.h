@@ -20,12 +20,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Our notes' name and types. */
+/*
+ * Our notes' name and types.  The types start far away from those of core files, since gdb and crash
+ * look at some notes' types without their names.
+ */
 #define VMCORE_NOTE_NAME "MINIVMM"
-#define VMCORE_NOTE_META 1     /* struct vmcore_meta */
-#define VMCORE_NOTE_TIMELINE 2 /* JSON text, VMCORE_TIMELINE_BYTES, padded with spaces */
-#define VMCORE_NOTE_REGS 3     /* array of struct fw_regs: what the guest's panic call named */
-#define VMCORE_NOTE_RAW 4      /* struct vmcore_raw and data: one vCPU's whole register state */
+#define VMCORE_NOTE_META 0x4d4d0001     /* struct vmcore_meta */
+#define VMCORE_NOTE_TIMELINE 0x4d4d0002 /* JSON text, VMCORE_TIMELINE_BYTES, padded with spaces */
+#define VMCORE_NOTE_REGS 0x4d4d0003     /* array of struct fw_regs: what the guest's panic call named */
+#define VMCORE_NOTE_RAW 0x4d4d0004      /* struct vmcore_raw and data: one vCPU's whole register state */
 
 #define VMCORE_VERSION 1
 /* our choice: twice what the moments of version 1 need, for those to come */

@@ -11,6 +11,9 @@
 #include <sys/user.h>
 #include <unistd.h>
 
+/* as docs/vmcore.md has it */
+#define OUR_TYPE 0x4d4d0000u
+
 static struct dump_fixture f;
 static struct elf_view view;
 
@@ -105,7 +108,7 @@ START_TEST(the_notes_come_in_the_order_of_the_specification)
 	}
 	for (uint32_t i = 0; i < 3; i++) {
 		ck_assert_str_eq(view.notes[2 * n + i].name, "MINIVMM");
-		ck_assert_uint_eq(view.notes[2 * n + i].type, i + 1);
+		ck_assert_uint_eq(view.notes[2 * n + i].type, OUR_TYPE + i + 1);
 	}
 }
 END_TEST
@@ -184,7 +187,7 @@ START_TEST(the_metadata_note_is_laid_out_as_documented)
 	const struct note *note;
 
 	make(2);
-	note = elf_note(&view, "MINIVMM", 1, 0);
+	note = elf_note(&view, "MINIVMM", OUR_TYPE + 1, 0);
 	ck_assert_uint_eq(note->len, 1496);
 	ck_assert_uint_eq(u32_at(note->desc, 0), 1);
 	ck_assert_uint_eq(u32_at(note->desc, 4), 1496);
@@ -229,7 +232,7 @@ START_TEST(the_timeline_is_padded_json_and_knows_the_moments_so_far)
 	char text[1025] = "";
 
 	make(1);
-	note = elf_note(&view, "MINIVMM", 2, 0);
+	note = elf_note(&view, "MINIVMM", OUR_TYPE + 2, 0);
 	ck_assert_uint_eq(note->len, 1024);
 	memcpy(text, note->desc, 1024);
 	ck_assert_uint_eq(strlen(text), 1024);
@@ -259,11 +262,11 @@ START_TEST(register_areas_and_raw_state_come_back_byte_for_byte)
 	const struct note *note;
 
 	make(n);
-	note = elf_note(&view, "MINIVMM", 3, 0);
+	note = elf_note(&view, "MINIVMM", OUR_TYPE + 3, 0);
 	ck_assert_uint_eq(note->len, n * 192);
 	ck_assert_mem_eq(note->desc, f.record->regs, note->len);
 	for (uint32_t i = 0; i < n; i++) {
-		note = elf_note(&view, "MINIVMM", 4, i);
+		note = elf_note(&view, "MINIVMM", OUR_TYPE + 4, i);
 		ck_assert_uint_eq(u32_at(note->desc, 0), i);
 		ck_assert_uint_eq(u32_at(note->desc, 4), 1000 + 8 * i);
 		ck_assert_uint_eq(note->len, 8 + 1000 + 8 * i);
