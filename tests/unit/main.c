@@ -21,6 +21,8 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_vmcore,
 	suite_options,
 	suite_config,
+	suite_bus,
+	suite_serial,
 };
 
 int main(int argc, char **argv)

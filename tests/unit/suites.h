@@ -19,4 +19,6 @@ Suite *suite_dump_vmcore(void);
 Suite *suite_options(void);
 
 Suite *suite_config(void);
+Suite *suite_bus(void);
+Suite *suite_serial(void);
 #endif /* TESTS_UNIT_SUITES_H */
