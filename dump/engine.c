@@ -119,7 +119,6 @@ static int release(struct dump_engine *engine, uint64_t off, uint64_t len)
 
 void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated)
 {
-	static atomic_flag logged = ATOMIC_FLAG_INIT;
 	uint64_t off, len;
 	int r;
 
@@ -130,7 +129,7 @@ void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t
 		atomic_fetch_add(&engine->released, populated);
 		if (!atomic_load(&engine->record->moments[DUMP_MOMENT_FIRST_RELEASE]))
 			mark(engine, DUMP_MOMENT_FIRST_RELEASE);
-	} else if (!atomic_flag_test_and_set(&logged)) {
+	} else if (!atomic_flag_test_and_set(&engine->release_warned)) {
 		log_warn("cannot release memory of the crashed VM: %s", strerror(-r));
 	}
 	atomic_fetch_add(&engine->done, len);
@@ -280,7 +279,8 @@ static int publish(struct dump_engine *engine, const struct head *head)
 			engine, r, "cannot link %s (the dump is complete)", engine->names.final);
 	mark(engine, DUMP_MOMENT_PUBLISHED);
 	unlinkat(engine->dir_fd, engine->names.dump_partial, 0);
-	unlinkat(engine->dir_fd, engine->names.region_partial, 0);
+	if (engine->region_linked)
+		unlinkat(engine->dir_fd, engine->names.region_partial, 0);
 	return 0;
 }
 
@@ -311,6 +311,7 @@ static void engine_init(struct dump_engine *engine)
 		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
 		.workers = workers_of(&record->options),
 		.dump_fd = -1,
+		.release_warned = ATOMIC_FLAG_INIT,
 	};
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_mutex_init(&engine->extent_lock, NULL);

@@ -59,6 +59,8 @@ struct dump_engine {
 	_Atomic uint64_t released; /* host memory given back */
 	_Atomic uint64_t dumped;   /* guest memory written into the dump */
 
+	atomic_flag release_warned; /* the operator knows that memory could not be released */
+
 	/* The first failure. */
 	pthread_mutex_t lock; /* guards @error and @why */
 	int error;            /* -errno, 0 = none */
