@@ -44,8 +44,8 @@ char *scratch_path(const struct scratch *scratch, const char *name, char *path, 
 	return path;
 }
 
-char *scratch_file(const struct scratch *scratch, const char *name, const void *data, size_t len, char *path,
-	size_t size)
+char *scratch_file(const struct scratch *scratch, const char *name, const void *data, size_t len,
+	char *path, size_t size)
 {
 	autoclose int fd = -1;
 

@@ -20,8 +20,8 @@ void scratch_fini(struct scratch *scratch); /* removes the directory and what is
 char *scratch_path(const struct scratch *scratch, const char *name, char *path, size_t size);
 
 /* Makes a file with @len bytes at @data in it; its path goes to @path. */
-char *scratch_file(const struct scratch *scratch, const char *name, const void *data, size_t len, char *path,
-	size_t size);
+char *scratch_file(const struct scratch *scratch, const char *name, const void *data, size_t len,
+	char *path, size_t size);
 
 /* From here on stderr goes to a file, until stderr_text(). */
 void stderr_capture(void);

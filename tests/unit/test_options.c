@@ -128,7 +128,7 @@ START_TEST(a_size_that_overflows_is_refused)
 
 	refuses("vm", "memory", "99999999999T", "16M to 128G");
 	refuses("vm", "memory", "18446744073709551616", "16M to 128G"); /* 2^64 */
-	refuses("vm", "memory", "16777217T", "16M to 128G");            /* 2^64 + 1 TiB */
+	refuses("vm", "memory", "16777217T", "16M to 128G"); /* 2^64 + 1 TiB */
 	refuses("vm", "memory", "9999999999999999999999999999999999", "16M to 128G");
 	ck_assert_uint_eq(config.vm.memory, before);
 }
@@ -136,8 +136,8 @@ END_TEST
 
 START_TEST(what_is_no_size_is_refused)
 {
-	static const char *const bad[] = {
-		"", " ", "M", "-1M", "+16M", "0x1000000", "16 M", "16MB", "16Mi", "1.5G", "1e9", "16M ", "all", "ns"};
+	static const char *const bad[] = {"", " ", "M", "-1M", "+16M", "0x1000000", "16 M", "16MB", "16Mi",
+		"1.5G", "1e9", "16M ", "all", "ns"};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		refuses("vm", "memory", bad[i], "16M to 128G, a multiple of 2M");
@@ -166,8 +166,14 @@ START_TEST(a_duration_takes_each_unit_and_counts_seconds_without_one)
 		const char *text;
 		uint64_t ns;
 	} cases[] = {
-		{"7", 7 * NSEC_PER_SEC}, {"7s", 7 * NSEC_PER_SEC}, {"7ms", 7 * NSEC_PER_MSEC},
-		{"7us", 7 * NSEC_PER_USEC}, {"7ns", 7}, {"7m", 420 * NSEC_PER_SEC}, {"0", 0}, {"0ms", 0},
+		{"7", 7 * NSEC_PER_SEC},
+		{"7s", 7 * NSEC_PER_SEC},
+		{"7ms", 7 * NSEC_PER_MSEC},
+		{"7us", 7 * NSEC_PER_USEC},
+		{"7ns", 7},
+		{"7m", 420 * NSEC_PER_SEC},
+		{"0", 0},
+		{"0ms", 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -203,9 +209,14 @@ START_TEST(a_number_is_written_in_the_largest_unit_that_divides_it)
 	static const struct {
 		const char *section, *key, *in, *out;
 	} cases[] = {
-		{"vm", "memory", "2048M", "2G"}, {"vm", "memory", "1026M", "1026M"}, {"dump", "chunk", "65536", "64K"},
-		{"vm", "watchdog", "120000ms", "2m"}, {"vm", "watchdog", "1500us", "1500us"},
-		{"vm", "watchdog", "1", "1s"}, {"vm", "watchdog", "0", "0"}, {"vm", "vcpus", "007", "7"},
+		{"vm", "memory", "2048M", "2G"},
+		{"vm", "memory", "1026M", "1026M"},
+		{"dump", "chunk", "65536", "64K"},
+		{"vm", "watchdog", "120000ms", "2m"},
+		{"vm", "watchdog", "1500us", "1500us"},
+		{"vm", "watchdog", "1", "1s"},
+		{"vm", "watchdog", "0", "0"},
+		{"vm", "vcpus", "007", "7"},
 	};
 	char out[32];
 
@@ -260,9 +271,10 @@ END_TEST
 
 START_TEST(a_guest_name_has_only_characters_that_are_safe_in_a_file_name)
 {
-	static const char *const good[] = {"a", "web-1", "A.b_c-9", "_x", "123456789012345678901234567890123456789012345678"};
-	static const char *const bad[] = {"", ".", "..", ".hidden", "-rf", "a/b", "a b", "a\tb", "\xc3\xa4", "a;b", "a%s",
-		"1234567890123456789012345678901234567890123456789"};
+	static const char *const good[] = {
+		"a", "web-1", "A.b_c-9", "_x", "123456789012345678901234567890123456789012345678"};
+	static const char *const bad[] = {"", ".", "..", ".hidden", "-rf", "a/b", "a b", "a\tb", "\xc3\xa4",
+		"a;b", "a%s", "1234567890123456789012345678901234567890123456789"};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		accepts("vm", "name", good[i]);
@@ -348,7 +360,8 @@ END_TEST
 Suite *suite_options(void)
 {
 	Suite *suite = suite_create("options");
-	TCase *table = tcase_create("table"), *numbers = tcase_create("numbers"), *words = tcase_create("words");
+	TCase *table = tcase_create("table"), *numbers = tcase_create("numbers"),
+	      *words = tcase_create("words");
 
 	tcase_add_checked_fixture(table, setup, teardown);
 	tcase_add_test(table, every_key_is_found_and_has_a_help_line);
