@@ -67,6 +67,20 @@
 #define FW_PANIC_REGS_MAX 64 /* register areas in one panic call */
 #define FW_SELECT_MAX 65536 /* tuples in one selection list */
 
+/* fw_query.dump_mode */
+#define FW_DUMP_MODE_VMM 0 /* the VMM dumps: one plain FW_PANIC is all there is to do */
+#define FW_DUMP_MODE_HYPERCALL 1 /* the guest dumps by FW_DUMP_OPEN, _WRITE, _CLOSE */
+#define FW_DUMP_MODE_ADDMEM 2 /* the guest dumps by copying into memory from FW_MEM_ADD */
+
+/* fw_panic.flags: at most one of them */
+#define FW_PANIC_BEGIN (1u << 0) /* the guest dumps by itself now: the call returns */
+#define FW_PANIC_END (1u << 1) /* the guest has dumped what it wants to: does not return */
+
+/* fw_dump_write.flags */
+#define FW_DUMP_RELEASE (1u << 0) /* the guest needs these bytes no more: give their memory back */
+
+#define FW_STREAMS_MAX 64 /* open streams, and areas of added memory, of one VM */
+
 /* fw_page_desc.flags */
 #define FW_PAGE_FREE (1u << 0) /* in the guest's allocator: its contents do not matter */
 #define FW_PAGE_RESERVED (1u << 1) /* not RAM the allocator manages (kernel image, tables) */
@@ -153,6 +167,58 @@ struct fw_panic {
 	uint64_t nr_select; /* IN  its entries, at most FW_SELECT_MAX */
 };
 
+/*
+ * A guest that dumps by itself (fw_query.dump_mode): FW_PANIC with FW_PANIC_BEGIN and all metadata,
+ * then the calls below from any number of vCPUs, then FW_PANIC with FW_PANIC_END.  Meanwhile the
+ * recovery VM runs already.  When the guest crashes again, takes too long (dump.guest_timeout) or makes
+ * a plain FW_PANIC instead, the VMM dumps what is left to dump in its own way.
+ *
+ * Streams and added memory are windows into the vmcore: what is written for guest-physical address a
+ * ends up as the dump's contents of a.  Pages that the guest does not write are not in the dump.
+ */
+
+/* FW_DUMP_OPEN: a stream for guest-physical [start, start + len); ranges of streams may not overlap. */
+struct fw_dump_open {
+	struct fw_header h;
+	fw_gpa_t start; /* IN  multiple of 4 KiB */
+	uint64_t len; /* IN  bytes, multiple of 4 KiB, inside one run of RAM */
+	uint32_t stream; /* OUT 1 .. FW_STREAMS_MAX */
+	uint32_t pad; /* IN  0 */
+};
+
+/* FW_DUMP_WRITE: like write(2) at the stream's position, which advances; several vCPUs may share it. */
+struct fw_dump_write {
+	struct fw_header h;
+	uint32_t stream; /* IN */
+	uint32_t flags; /* IN  FW_DUMP_RELEASE or 0 */
+	fw_gpa_t buf; /* IN  first byte, in RAM */
+	uint64_t len; /* IN  bytes; what is beyond the stream's end gives FW_EINVAL, nothing is written */
+	uint64_t written; /* OUT bytes: all of @len when the status is FW_OK */
+};
+
+struct fw_dump_close {
+	struct fw_header h;
+	uint32_t stream; /* IN */
+	uint32_t pad; /* IN  0 */
+};
+
+/*
+ * FW_MEM_ADD: memory that holds the dump's contents of guest-physical [start, start + len), at an
+ * address that the VMM chooses.  It reads as zeros.  Allowed between FW_PANIC_BEGIN and _END.
+ */
+struct fw_mem_add {
+	struct fw_header h;
+	fw_gpa_t start; /* IN  multiple of 4 KiB */
+	uint64_t len; /* IN  bytes, multiple of 4 KiB, inside one run of RAM; areas may not overlap */
+	fw_gpa_t added; /* OUT where it appears, multiple of 2 MiB plus start % 2 MiB, above all RAM */
+};
+
+/* FW_MEM_REMOVE: the area at @added disappears again; what was written to it stays in the dump. */
+struct fw_mem_remove {
+	struct fw_header h;
+	fw_gpa_t added; /* IN  as FW_MEM_ADD gave it */
+};
+
 /* FW_READY: the guest's service answers; ends the downtime clock.  Only the first call of a VM counts. */
 struct fw_ready {
 	struct fw_header h;
@@ -190,7 +256,8 @@ FW_OFFSET_ASSERT(fw_query, vcpus, 40);
 FW_OFFSET_ASSERT(fw_query, generation, 44);
 FW_OFFSET_ASSERT(fw_query, recovery, 48);
 FW_OFFSET_ASSERT(fw_query, tsc_khz, 52);
-FW_SIZE_ASSERT(fw_query, 56);
+FW_OFFSET_ASSERT(fw_query, dump_mode, 56);
+FW_SIZE_ASSERT(fw_query, 64);
 
 FW_OFFSET_ASSERT(fw_console_write, buf, 16);
 FW_OFFSET_ASSERT(fw_console_write, len, 24);
@@ -237,6 +304,25 @@ FW_OFFSET_ASSERT(fw_panic, nr_page_desc, 80);
 FW_OFFSET_ASSERT(fw_panic, select, 88);
 FW_OFFSET_ASSERT(fw_panic, nr_select, 96);
 FW_SIZE_ASSERT(fw_panic, 104);
+
+FW_OFFSET_ASSERT(fw_dump_open, start, 16);
+FW_OFFSET_ASSERT(fw_dump_open, len, 24);
+FW_OFFSET_ASSERT(fw_dump_open, stream, 32);
+FW_SIZE_ASSERT(fw_dump_open, 40);
+FW_OFFSET_ASSERT(fw_dump_write, stream, 16);
+FW_OFFSET_ASSERT(fw_dump_write, flags, 20);
+FW_OFFSET_ASSERT(fw_dump_write, buf, 24);
+FW_OFFSET_ASSERT(fw_dump_write, len, 32);
+FW_OFFSET_ASSERT(fw_dump_write, written, 40);
+FW_SIZE_ASSERT(fw_dump_write, 48);
+FW_OFFSET_ASSERT(fw_dump_close, stream, 16);
+FW_SIZE_ASSERT(fw_dump_close, 24);
+FW_OFFSET_ASSERT(fw_mem_add, start, 16);
+FW_OFFSET_ASSERT(fw_mem_add, len, 24);
+FW_OFFSET_ASSERT(fw_mem_add, added, 32);
+FW_SIZE_ASSERT(fw_mem_add, 40);
+FW_OFFSET_ASSERT(fw_mem_remove, added, 16);
+FW_SIZE_ASSERT(fw_mem_remove, 24);
 
 FW_SIZE_ASSERT(fw_ready, 16);
 FW_OFFSET_ASSERT(fw_heartbeat, progress, 16);
