@@ -114,6 +114,8 @@ struct fw_query {
 	uint32_t generation; /* OUT 0 for the first VM of this guest, +1 for each one after it */
 	uint32_t recovery; /* OUT 1 if this VM was started because the one before it crashed */
 	uint32_t tsc_khz; /* OUT frequency of the guest's TSC in kHz; 0 if unknown */
+	uint32_t dump_mode; /* OUT FW_DUMP_MODE_*: who is to dump when this VM panics */
+	uint32_t pad; /* OUT 0 */
 };
 
 /* FW_CONSOLE_WRITE: append bytes to the console. */
@@ -155,7 +157,7 @@ struct fw_panic {
 	uint64_t time_ns; /* IN  guest's own wall clock at the panic, ns since 1970, or 0 */
 	uint64_t tsc; /* IN  guest's TSC at the panic, or 0 */
 	uint32_t cpu; /* IN  vCPU that panicked */
-	uint32_t flags; /* IN  0 in version 1 */
+	uint32_t flags; /* IN  FW_PANIC_* */
 	fw_gpa_t string; /* IN  panic message, not necessarily NUL-terminated */
 	uint32_t string_len; /* IN  its bytes; what is over FW_PANIC_STRING_MAX is cut */
 	uint32_t nr_regs; /* IN  entries at @regs, at most FW_PANIC_REGS_MAX */
