@@ -159,7 +159,7 @@ void console_close(struct console *c)
 		console_flush(c, NSEC_PER_SEC);
 		pthread_mutex_lock(&c->lock);
 		c->quit = true;
-		c->tail = c->head; /* a terminal that took nothing for a second gets no more */
+		c->failed = true; /* a terminal that took nothing for a second gets no more */
 		pthread_cond_signal(&c->filled);
 		pthread_mutex_unlock(&c->lock);
 		/* the writer may hang in write(2) on a stopped terminal: wait for it only a moment */
@@ -199,14 +199,25 @@ static size_t put(struct console *c, const char *text, size_t len, uint64_t limi
 	return taken;
 }
 
+/* Pairs with the store before console_wake. */
+static bool is_set(const _Atomic bool *stop)
+{
+	return stop && atomic_load(stop);
+}
+
 void console_write(struct console *c, const char *text, size_t len, const _Atomic bool *stop)
 {
+	bool first; /* nobody else's text is half written */
+
 	if (!c->started)
 		return;
 	pthread_mutex_lock(&c->lock);
+	while (c->busy && !is_set(stop))
+		pthread_cond_wait(&c->drained, &c->lock);
+	first = !c->busy;
+	c->busy = true;
 	while (len) {
-		/* pairs with the store before console_wake */
-		bool stopping = stop && atomic_load(stop);
+		bool stopping = is_set(stop);
 		size_t taken = put(c, text, len, stopping ? RING : CONSOLE_BUFFER);
 
 		text += taken;
@@ -215,6 +226,10 @@ void console_write(struct console *c, const char *text, size_t len, const _Atomi
 			break;
 		if (len)
 			pthread_cond_wait(&c->drained, &c->lock);
+	}
+	if (first) {
+		c->busy = false;
+		pthread_cond_broadcast(&c->drained);
 	}
 	pthread_mutex_unlock(&c->lock);
 }

@@ -36,6 +36,7 @@ struct console {
 	pthread_cond_t drained; /* vCPUs and console_flush wait here */
 	char *buffer; /* owned; guarded by lock: ring of CONSOLE_BUFFER + CONSOLE_RESERVE bytes */
 	uint64_t head, tail; /* guarded by lock: bytes ever put in and ever written out */
+	bool busy; /* guarded by lock: a text is half written, others wait */
 	bool quit; /* guarded by lock */
 	bool failed; /* guarded by lock: writing failed, output is dropped from here on */
 };
@@ -53,8 +54,9 @@ void console_raw_mode(struct console *console);
 void console_close(struct console *console);
 
 /*
- * console_write - append bytes.  Waits while the buffer is full, until *@stop is true; then takes
- * what the reserve holds.  Whoever sets *@stop calls console_wake.  @stop may be NULL.
+ * console_write - append bytes, in one piece.  Waits while another text is half written or the buffer
+ * is full, until *@stop is true; then appends at once what the reserve holds.  Whoever sets *@stop
+ * calls console_wake.  @stop may be NULL.
  */
 void console_write(struct console *console, const char *text, size_t len, const _Atomic bool *stop);
 void console_wake(struct console *console);
