@@ -23,6 +23,7 @@ static Suite *(*const suites[])(void) = {
 	suite_config,
 	suite_bus,
 	suite_serial,
+	suite_console,
 };
 
 int main(int argc, char **argv)

@@ -21,4 +21,5 @@ Suite *suite_options(void);
 Suite *suite_config(void);
 Suite *suite_bus(void);
 Suite *suite_serial(void);
+Suite *suite_console(void);
 #endif /* TESTS_UNIT_SUITES_H */

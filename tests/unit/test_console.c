@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/unit/test_console.c - vmm/console.c: complete output, nobody held back for ever, keys.
+ *
+ * A terminal that takes nothing is a FIFO with an open reading end that the test does not read.
+ */
+#include "dump/base/cleanup.h"
+#include "dump/base/io.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/suites.h"
+#include "vmm/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct scratch scratch;
+static struct console console;
+static char path[128];
+
+static void setup(void)
+{
+	scratch_init(&scratch);
+	scratch_path(&scratch, "out", path, sizeof(path));
+	signal(SIGPIPE, SIG_IGN); /* as minivmm does */
+}
+
+static void teardown(void)
+{
+	scratch_fini(&scratch);
+}
+
+/* Opens the console on a FIFO; returns the end to read from. */
+static int open_fifo(void)
+{
+	int fd;
+
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(fcntl(fd, F_SETPIPE_SZ, 4096), 4096);
+	ck_assert_int_eq(console_open(&console, path), 0);
+	return fd;
+}
+
+/* Reads from the FIFO until nothing has come for @idle_ms; returns bytes read, the first @size of them in @buf. */
+static size_t drain(int fd, char *buf, size_t size, int idle_ms)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	char chunk[8192];
+	size_t total = 0;
+
+	while (poll(&ready, 1, idle_ms) > 0) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n <= 0)
+			break;
+		if (total < size) /* the rest is only counted */
+			memcpy(buf + total, chunk, (size_t)u64_min((uint64_t)n, size - total));
+		total += (size_t)n;
+	}
+	return total;
+}
+
+static char *file_text(size_t *ret_size)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *text;
+
+	ck_assert(fd >= 0 && !fstat(fd, &st));
+	text = calloc(1, (size_t)st.st_size + 1);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(io_pread_full(fd, text, (size_t)st.st_size, 0), 0);
+	*ret_size = (size_t)st.st_size;
+	return text;
+}
+
+static uint64_t buffered(void)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&console.lock);
+	bytes = console.head - console.tail;
+	pthread_mutex_unlock(&console.lock);
+	return bytes;
+}
+
+/* A thread that writes texts of one letter each. */
+struct writer {
+	pthread_t thread;
+	char letter;
+	unsigned texts;
+	size_t len; /* bytes of each text */
+	_Atomic bool stop;
+};
+
+static void *write_texts(void *opaque)
+{
+	struct writer *w = opaque;
+	char text[CONSOLE_RESERVE];
+
+	memset(text, w->letter, w->len);
+	for (unsigned i = 0; i < w->texts; i++)
+		console_write(&console, text, w->len, &w->stop);
+	return NULL;
+}
+
+static void start(struct writer *w)
+{
+	ck_assert_int_eq(pthread_create(&w->thread, NULL, write_texts, w), 0);
+}
+
+static bool ends_within(struct writer *w, time_t seconds)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += seconds;
+	return !pthread_timedjoin_np(w->thread, NULL, &deadline);
+}
+
+/* Ends the test unless @text consists of whole texts of @len bytes and @texts of each of @nr letters. */
+static void check_pieces(const char *text, size_t size, size_t len, unsigned texts, unsigned nr)
+{
+	unsigned count[26] = {0};
+
+	ck_assert_uint_eq(size, len * texts * nr);
+	for (size_t at = 0; at < size; at += len) {
+		ck_assert_msg(text[at] >= 'a' && text[at] < (char)('a' + nr), "not written by anybody");
+		for (size_t i = 1; i < len; i++)
+			ck_assert_msg(text[at + i] == text[at], "torn at byte %zu", at + i);
+		count[text[at] - 'a']++;
+	}
+	for (unsigned i = 0; i < nr; i++)
+		ck_assert_uint_eq(count[i], texts);
+}
+
+/* ---- output ------------------------------------------------------------------------------------- */
+
+START_TEST(a_file_gets_every_text_of_many_writers_in_one_piece)
+{
+	struct writer writers[8];
+	autofree char *text = NULL;
+	size_t size;
+
+	ck_assert_int_eq(console_open(&console, path), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(writers); i++) {
+		writers[i] = (struct writer){.letter = (char)('a' + i), .texts = 3000, .len = 77};
+		start(&writers[i]);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(writers); i++)
+		ck_assert(ends_within(&writers[i], 5));
+	console_close(&console);
+	text = file_text(&size);
+	check_pieces(text, size, 77, 3000, ARRAY_LEN(writers));
+}
+END_TEST
+
+START_TEST(texts_stay_in_one_piece_when_the_buffer_is_full_most_of_the_time)
+{
+	enum { TEXTS = 12, LEN = 60000, WRITERS = 3 };
+	autofree char *text = malloc(TEXTS * LEN * WRITERS);
+	struct writer writers[WRITERS];
+	autoclose int fd = open_fifo();
+
+	for (unsigned i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){.letter = (char)('a' + i), .texts = TEXTS, .len = LEN};
+		start(&writers[i]);
+	}
+	check_pieces(text, drain(fd, text, TEXTS * LEN * WRITERS, 500), LEN, TEXTS, WRITERS);
+	for (unsigned i = 0; i < WRITERS; i++)
+		ck_assert(ends_within(&writers[i], 1));
+	console_close(&console);
+}
+END_TEST
+
+START_TEST(a_file_is_appended_to_and_made_for_its_owner_alone)
+{
+	autofree char *text = NULL;
+	struct stat st;
+	size_t size;
+
+	umask(0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(console_open(&console, path), 0);
+		console_write(&console, i ? "two" : "one ", i ? 3 : 4, NULL);
+		console_close(&console);
+	}
+	text = file_text(&size);
+	ck_assert_str_eq(text, "one two");
+	ck_assert(!stat(path, &st) && (st.st_mode & 07777) == 0600);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_opened_is_an_error)
+{
+	ck_assert_int_eq(
+		console_open(&console, scratch_path(&scratch, "no/such", path, sizeof(path))), -ENOENT);
+	ck_assert_int_eq(console_open(&console, scratch.dir), -EISDIR);
+}
+END_TEST
+
+START_TEST(no_console_takes_everything_at_once_and_has_no_keys)
+{
+	static const char big[CONSOLE_RESERVE];
+	char key;
+
+	ck_assert_int_eq(console_open(&console, "none"), 0);
+	for (int i = 0; i < 100; i++)
+		console_write(&console, big, sizeof(big), NULL);
+	console_flush(&console, NSEC_PER_SEC);
+	console_wake(&console);
+	ck_assert_int_eq(console_read(&console, &key, 1), 0);
+	console_close(&console);
+	console_close(&console);
+}
+END_TEST
+
+START_TEST(output_that_cannot_be_written_is_dropped_with_one_warning_and_holds_nobody_back)
+{
+	static const char big[CONSOLE_RESERVE];
+	autofree char *log = NULL;
+
+	stderr_capture();
+	ck_assert_int_eq(console_open(&console, "/dev/full"), 0);
+	for (int i = 0; i < 50; i++)
+		console_write(&console, big, sizeof(big), NULL);
+	console_close(&console);
+	log = stderr_text();
+	ck_assert_str_eq(log,
+		"minivmm: warning: console: No space left on device; its output is lost from here on\n");
+}
+END_TEST
+
+/* ---- a terminal that takes nothing -------------------------------------------------------------- */
+
+START_TEST(a_writer_held_back_by_a_full_buffer_goes_when_it_is_told_to_stop)
+{
+	struct writer writer = {.letter = 'a', .texts = 10, .len = CONSOLE_RESERVE};
+	autoclose int fd = open_fifo();
+
+	start(&writer);
+	while (buffered() < CONSOLE_BUFFER)
+		usleep(100);
+	ck_assert(!ends_within(&writer, 0));
+	ck_assert_uint_eq(buffered(), CONSOLE_BUFFER);
+	atomic_store(&writer.stop, true);
+	console_wake(&console);
+	ck_assert(ends_within(&writer, 5));
+	/* what the reserve holds was still taken */
+	ck_assert_uint_gt(buffered(), CONSOLE_BUFFER);
+	ck_assert_uint_le(buffered(), CONSOLE_BUFFER + CONSOLE_RESERVE);
+	drain(fd, NULL, 0, 100);
+	console_close(&console);
+}
+END_TEST
+
+START_TEST(a_writer_that_waits_for_another_ones_text_goes_too_when_it_is_told_to_stop)
+{
+	struct writer first = {.letter = 'a', .texts = 4, .len = CONSOLE_RESERVE};
+	struct writer second = {.letter = 'b', .texts = 1, .len = 10};
+	autoclose int fd = open_fifo();
+
+	start(&first);
+	while (buffered() < CONSOLE_BUFFER)
+		usleep(100);
+	start(&second);
+	ck_assert(!ends_within(&second, 0));
+	atomic_store(&second.stop, true);
+	console_wake(&console);
+	ck_assert(ends_within(&second, 5));
+	ck_assert(!ends_within(&first, 0));
+	drain(fd, NULL, 0, 100);
+	ck_assert(ends_within(&first, 5));
+	console_close(&console);
+}
+END_TEST
+
+START_TEST(flushing_gives_up_after_its_time)
+{
+	autoclose int fd = open_fifo();
+	uint64_t started, took;
+	static const char text[16384];
+
+	console_write(&console, text, sizeof(text), NULL);
+	started = clock_mono_ns();
+	console_flush(&console, 50 * NSEC_PER_MSEC);
+	took = clock_mono_ns() - started;
+	ck_assert_uint_ge(took, 50 * NSEC_PER_MSEC);
+	ck_assert_uint_lt(took, 2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(drain(fd, NULL, 0, 100), sizeof(text));
+	started = clock_mono_ns();
+	console_flush(&console, 10 * NSEC_PER_SEC); /* nothing left to wait for */
+	ck_assert_uint_lt(clock_mono_ns() - started, 2 * NSEC_PER_SEC);
+	console_close(&console);
+}
+END_TEST
+
+START_TEST(closing_gives_up_on_a_terminal_that_takes_nothing)
+{
+	autoclose int fd = open_fifo();
+	uint64_t started = clock_mono_ns();
+	static const char text[16384];
+
+	console_write(&console, text, sizeof(text), NULL);
+	console_close(&console);
+	ck_assert_uint_lt(clock_mono_ns() - started, 5 * NSEC_PER_SEC);
+	drain(fd, NULL, 0, 100);
+}
+END_TEST
+
+/* Reads, beginning when console_close has given up waiting for the output. */
+static void *read_late(void *opaque)
+{
+	static size_t total;
+
+	usleep(1200000);
+	total = drain(*(int *)opaque, NULL, 0, 300);
+	return &total;
+}
+
+START_TEST(a_terminal_that_wakes_up_while_closing_gets_nothing_but_what_was_written)
+{
+	static const char text[16384];
+	int fd = open_fifo();
+	pthread_t reader;
+	void *total;
+
+	console_write(&console, text, sizeof(text), NULL);
+	ck_assert_int_eq(pthread_create(&reader, NULL, read_late, &fd), 0);
+	console_close(&console);
+	ck_assert_int_eq(pthread_join(reader, &total), 0);
+	ck_assert_uint_le(*(size_t *)total, sizeof(text));
+	close(fd);
+}
+END_TEST
+
+/* ---- input -------------------------------------------------------------------------------------- */
+
+static int saved_stdin = -1, keyboard = -1;
+
+/* stdin becomes a terminal; what is written to keyboard are its keys. */
+static void setup_terminal(void)
+{
+	int terminal;
+
+	saved_stdin = dup(STDIN_FILENO);
+	keyboard = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert(keyboard >= 0 && !grantpt(keyboard) && !unlockpt(keyboard));
+	terminal = open(ptsname(keyboard), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_ge(terminal, 0);
+	ck_assert_int_eq(dup2(terminal, STDIN_FILENO), STDIN_FILENO);
+	close(terminal);
+	ck_assert_int_eq(console_open(&console, "stdio"), 0);
+}
+
+static void teardown_terminal(void)
+{
+	console_close(&console);
+	close(keyboard);
+	dup2(saved_stdin, STDIN_FILENO);
+	close(saved_stdin);
+}
+
+/* Types @keys and reads them with one call; @expected is what the guest gets. */
+static int type(const char *keys, const char *expected)
+{
+	struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+	char got[32] = "";
+	int n;
+
+	ck_assert_int_eq(io_write_full(keyboard, keys, strlen(keys)), 0);
+	ck_assert_int_eq(poll(&ready, 1, 1000), 1);
+	n = console_read(&console, got, sizeof(got) - 1);
+	got[n > 0 ? n : 0] = '\0'; /* behind them are keys that were taken out */
+	ck_assert_str_eq(got, expected);
+	return n;
+}
+
+START_TEST(keys_reach_the_guest_as_they_are_typed)
+{
+	char key;
+
+	console_raw_mode(&console);
+	ck_assert_int_eq(console_read(&console, &key, 1), 0); /* none, and no waiting */
+	ck_assert_int_eq(type("ls\r", "ls\r"), 3);
+	ck_assert_int_eq(type("\x03\x04\x1a\x1b[A", "\x03\x04\x1a\x1b[A"), 6);
+}
+END_TEST
+
+START_TEST(ctrl_a_x_stops_and_ctrl_a_ctrl_a_types_one)
+{
+	console_raw_mode(&console);
+	ck_assert_int_eq(type("a\x01\x01x", "a\x01x"), 3);
+	ck_assert_int_eq(type("\x01z", ""), 0); /* no such command */
+	ck_assert_int_eq(type("\x01", ""), 0); /* over two reads */
+	ck_assert_int_eq(type("x", ""), -ECANCELED);
+	ck_assert_int_eq(type("abc\x01x", ""), -ECANCELED);
+}
+END_TEST
+
+START_TEST(closing_gives_the_terminal_back_as_it_was)
+{
+	struct termios before, during, after;
+
+	ck_assert_int_eq(tcgetattr(STDIN_FILENO, &before), 0);
+	console_raw_mode(&console);
+	ck_assert_int_eq(tcgetattr(STDIN_FILENO, &during), 0);
+	ck_assert(!(during.c_lflag & (ICANON | ECHO | ISIG)));
+	ck_assert_uint_eq(during.c_oflag, before.c_oflag);
+	console_close(&console);
+	ck_assert_int_eq(tcgetattr(STDIN_FILENO, &after), 0);
+	ck_assert_uint_eq(after.c_lflag, before.c_lflag);
+	ck_assert_uint_eq(after.c_iflag, before.c_iflag);
+	ck_assert_int_eq(console_open(&console, "none"), 0); /* for the teardown */
+}
+END_TEST
+
+START_TEST(without_a_terminal_every_byte_is_input_and_its_end_is_seen)
+{
+	char got[8] = "";
+	int fds[2];
+
+	console_close(&console);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	ck_assert_int_eq(dup2(fds[0], STDIN_FILENO), STDIN_FILENO);
+	ck_assert_int_eq(console_open(&console, "stdio"), 0);
+	console_raw_mode(&console);
+	ck_assert_int_eq(io_write_full(fds[1], "\x01x\x01\x01", 4), 0);
+	ck_assert_int_eq(console_read(&console, got, sizeof(got)), 4);
+	ck_assert_mem_eq(got, "\x01x\x01\x01", 4);
+	close(fds[1]);
+	ck_assert_int_eq(console_read(&console, got, sizeof(got)), -EPIPE);
+	close(fds[0]);
+}
+END_TEST
+
+Suite *suite_console(void)
+{
+	Suite *suite = suite_create("console");
+	TCase *out = tcase_create("output"), *stuck = tcase_create("stuck terminal"),
+	      *in = tcase_create("input");
+
+	tcase_add_checked_fixture(out, setup, teardown);
+	tcase_add_test(out, a_file_gets_every_text_of_many_writers_in_one_piece);
+	tcase_add_test(out, texts_stay_in_one_piece_when_the_buffer_is_full_most_of_the_time);
+	tcase_add_test(out, a_file_is_appended_to_and_made_for_its_owner_alone);
+	tcase_add_test(out, a_file_that_cannot_be_opened_is_an_error);
+	tcase_add_test(out, no_console_takes_everything_at_once_and_has_no_keys);
+	tcase_add_test(
+		out, output_that_cannot_be_written_is_dropped_with_one_warning_and_holds_nobody_back);
+	suite_add_tcase(suite, out);
+
+	tcase_set_timeout(stuck, 20);
+	tcase_add_checked_fixture(stuck, setup, teardown);
+	tcase_add_test(stuck, a_writer_held_back_by_a_full_buffer_goes_when_it_is_told_to_stop);
+	tcase_add_test(stuck, a_writer_that_waits_for_another_ones_text_goes_too_when_it_is_told_to_stop);
+	tcase_add_test(stuck, flushing_gives_up_after_its_time);
+	tcase_add_test(stuck, closing_gives_up_on_a_terminal_that_takes_nothing);
+	tcase_add_test(stuck, a_terminal_that_wakes_up_while_closing_gets_nothing_but_what_was_written);
+	suite_add_tcase(suite, stuck);
+
+	tcase_add_checked_fixture(in, setup_terminal, teardown_terminal);
+	tcase_add_test(in, keys_reach_the_guest_as_they_are_typed);
+	tcase_add_test(in, ctrl_a_x_stops_and_ctrl_a_ctrl_a_types_one);
+	tcase_add_test(in, closing_gives_the_terminal_back_as_it_was);
+	tcase_add_test(in, without_a_terminal_every_byte_is_input_and_its_end_is_seen);
+	suite_add_tcase(suite, in);
+	return suite;
+}
