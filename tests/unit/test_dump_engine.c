@@ -311,13 +311,11 @@ START_TEST(a_file_size_limit_fails_the_dump_and_keeps_the_region)
 }
 END_TEST
 
-/* Swaps the fixture's directory and region for ones on a tmpfs of @size bytes; false if not permitted. */
-static bool mount_small(struct dump_fixture *f, const char *size)
+/* Swaps the fixture's directory and region for ones on a tmpfs of its own; false if not permitted. */
+static bool mount_own(struct dump_fixture *f, const char *options)
 {
-	char options[64];
 	int fd;
 
-	snprintf(options, sizeof(options), "size=%s", size);
 	if (mount("minivmm-test", f->dir, "tmpfs", 0, options) < 0)
 		return false;
 	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -340,7 +338,7 @@ START_TEST(a_full_file_system_is_found_before_anything_is_released)
 	struct dump_engine engine;
 
 	fixture_init(&f, MIB(8), GIB(3), 1);
-	if (mount_small(&f, "9m")) {
+	if (mount_own(&f, "size=9m")) {
 		fixture_fill(&f, 0, 2048, SEED);
 		engine = fixture_engine(&f);
 		ck_assert_int_eq(dump_engine_run(&engine), -ENOSPC);
@@ -349,7 +347,7 @@ START_TEST(a_full_file_system_is_found_before_anything_is_released)
 		ck_assert(fixture_exists(&f, REGION_PARTIAL) && !fixture_exists(&f, FINAL));
 		ck_assert_ptr_nonnull(strstr(engine.why, "MiB free"));
 	} else {
-		fprintf(stderr, "SKIP: no permission to mount a small tmpfs: %s\n", strerror(errno));
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -361,13 +359,13 @@ START_TEST(room_for_one_chunk_is_enough_for_a_whole_dump)
 	struct dump_engine engine;
 
 	fixture_init(&f, MIB(64), GIB(3), 1);
-	if (mount_small(&f, "67m")) {
+	if (mount_own(&f, "size=67m")) {
 		fixture_fill(&f, 0, 64 * 256, SEED);
 		engine = fixture_engine(&f);
 		ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
 		ck_assert(fixture_exists(&f, FINAL));
 	} else {
-		fprintf(stderr, "SKIP: no permission to mount a small tmpfs: %s\n", strerror(errno));
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -376,14 +374,17 @@ END_TEST
 /* Fills the file system up in mid-dump. */
 static void eat_space(struct dump_engine *engine, enum dump_notice notice)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static int fd = -1;
 
 	if (notice != DUMP_NOTICE_PROGRESS || engine->done < MIB(8))
 		return;
+	pthread_mutex_lock(&lock);
 	if (fd < 0)
 		fd = openat(engine->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	for (off_t at = lseek(fd, 0, SEEK_END); !fallocate(fd, 0, at, 4096); at += 4096)
 		;
+	pthread_mutex_unlock(&lock);
 }
 
 START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
@@ -394,7 +395,7 @@ START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
 	int dump;
 
 	fixture_init(&f, MIB(16), GIB(3), 1);
-	if (mount_small(&f, "32m")) {
+	if (mount_own(&f, "size=32m")) {
 		fixture_fill(&f, 0, 4096, SEED);
 		engine = fixture_engine(&f);
 		engine.notify = eat_space;
@@ -411,7 +412,72 @@ START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
 		ck_assert_uint_eq(fixture_bad_pages(f.region_fd, f.layout.head, 2048, 2048, SEED), 0);
 		close(dump);
 	} else {
-		fprintf(stderr, "SKIP: no permission to mount a small tmpfs: %s\n", strerror(errno));
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+	}
+	fixture_fini(&f);
+}
+END_TEST
+
+/* Every page is in the dump if its chunk of 2 MiB is marked, else in the region. */
+static uint64_t bad_pages_of_partials(const struct dump_fixture *f)
+{
+	uint64_t pages = f->layout.ram / 4096, bitmap = ((pages + 7) / 8 + 4095) / 4096 * 4096;
+	int dump = fixture_open(f, DUMP_PARTIAL);
+	uint64_t bad = 0;
+
+	for (uint64_t i = 0; i < pages / 512; i++) {
+		unsigned char state;
+
+		ck_assert_int_eq(
+			pread(dump, &state, 1, (off_t)(f->layout.head + f->layout.ram + bitmap + i)), 1);
+		bad += fixture_bad_pages(state ? dump : f->region_fd, f->layout.head, i * 512, 512, SEED);
+	}
+	close(dump);
+	return bad;
+}
+
+START_TEST(several_workers_on_huge_pages_copy_every_page)
+{
+	struct dump_fixture f;
+	struct dump_engine engine;
+	int fd;
+
+	fixture_init(&f, MIB(64) + PAGE_SIZE_4K, MIB(5), 1);
+	if (mount_own(&f, "huge=always,size=160m")) {
+		f.record->options.workers = 4;
+		fixture_fill(&f, 0, 64 * 256 + 1, SEED);
+		engine = fixture_engine(&f);
+		ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
+		fd = fixture_open(&f, FINAL);
+		ck_assert_uint_eq(fixture_bad_pages(fd, f.layout.head, 0, 64 * 256 + 1, SEED), 0);
+		check_trailer(&f, fd, VMCORE_STATE_COMPLETE);
+		ck_assert_uint_eq(fixture_populated(f.region_fd, f.layout.head, f.layout.ram), 0);
+		/* the head and tail rooms do not take huge pages */
+		ck_assert_uint_le(fixture_populated(fd, 0, f.layout.head), KIB(64));
+		close(fd);
+	} else {
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+	}
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills_up)
+{
+	struct dump_fixture f;
+	struct dump_engine engine;
+
+	fixture_init(&f, MIB(64), GIB(3), 1);
+	if (mount_own(&f, "huge=always,size=80m")) {
+		f.record->options.workers = 4;
+		fixture_fill(&f, 0, 64 * 256, SEED);
+		engine = fixture_engine(&f);
+		engine.notify = eat_space;
+		ck_assert_int_eq(dump_engine_run(&engine), -ENOSPC);
+		ck_assert(!fixture_exists(&f, FINAL));
+		ck_assert_uint_eq(bad_pages_of_partials(&f), 0);
+	} else {
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -446,6 +512,8 @@ Suite *suite_dump_engine(void)
 	tcase_add_test(tc, a_full_file_system_is_found_before_anything_is_released);
 	tcase_add_test(tc, room_for_one_chunk_is_enough_for_a_whole_dump);
 	tcase_add_test(tc, a_file_system_that_fills_up_in_mid_dump_loses_no_page);
+	tcase_add_test(tc, several_workers_on_huge_pages_copy_every_page);
+	tcase_add_test(tc, several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills_up);
 	tcase_add_test(tc, the_tables_name_at_least_vmapp_and_all_and_no_name_twice);
 	suite_add_tcase(suite, tc);
 	return suite;
