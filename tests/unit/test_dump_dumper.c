@@ -67,13 +67,18 @@ static int wait_for(uint32_t type, struct dumper_event *event)
 	return r;
 }
 
-static void check_final(void)
+static void check_final_pages(void)
 {
 	int fd = fixture_open(&f, FINAL);
 
 	ck_assert_uint_eq(fixture_bad_pages(fd, f.layout.head, 0, PAGES, SEED), 0);
-	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 	close(fd);
+}
+
+static void check_final(void)
+{
+	check_final_pages();
+	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 }
 
 START_TEST(a_crash_is_dumped_by_another_process_and_reported)
@@ -239,7 +244,7 @@ START_TEST(a_dumper_killed_in_mid_dump_leaves_partials_that_hold_every_page)
 		;
 	ck_assert_int_eq(r, -EPIPE);
 	if (fixture_exists(&f, FINAL))
-		check_final(); /* it was faster than the kill */
+		check_final_pages(); /* faster than the kill; the .partial names may still be there */
 	else
 		check_partials();
 }
