@@ -17,9 +17,9 @@ struct kvm_clock {
 	struct {
 		uint32_t version; /* odd: being written */
 		uint32_t pad0;
-		uint64_t tsc; /* TSC at @system_time */
+		uint64_t tsc;         /* TSC at @system_time */
 		uint64_t system_time; /* ns */
-		uint32_t tsc_to_ns; /* 32-bit fraction */
+		uint32_t tsc_to_ns;   /* 32-bit fraction */
 		int8_t tsc_shift;
 		uint8_t flags;
 		uint8_t pad1[2];

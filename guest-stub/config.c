@@ -10,7 +10,7 @@ struct option {
 	const char *key;
 	const char *help;
 	bool (*parse)(void *field, char *value); /* false: the value is not allowed; may say why */
-	size_t field; /* offset in struct config */
+	size_t field;                            /* offset in struct config */
 };
 
 static bool parse_u64(void *field, char *value)

@@ -29,17 +29,17 @@ enum park_index {
 };
 
 struct cpu {
-	uint64_t park[PARK_NR]; /* registers while parked; written by the CPU that crashed */
-	uint32_t parked; /* 1 once parked with these registers (park.S) */
-	uint32_t id; /* APIC id; set before the CPU starts */
-	uint32_t online; /* 1 once in ring 3 (smp.c) */
-	uint32_t timer_ticks; /* timer interrupts so far (trap.c) */
-	uint32_t work_posted; /* number of the job posted by the boot CPU (smp.c) */
-	uint32_t work_done; /* number of the last job finished */
-	uint32_t faults; /* times it entered the crash path (trap.c) */
-	uint32_t regs_valid; /* 1 once @regs is complete */
+	uint64_t park[PARK_NR];   /* registers while parked; written by the CPU that crashed */
+	uint32_t parked;          /* 1 once parked with these registers (park.S) */
+	uint32_t id;              /* APIC id; set before the CPU starts */
+	uint32_t online;          /* 1 once in ring 3 (smp.c) */
+	uint32_t timer_ticks;     /* timer interrupts so far (trap.c) */
+	uint32_t work_posted;     /* number of the job posted by the boot CPU (smp.c) */
+	uint32_t work_done;       /* number of the last job finished */
+	uint32_t faults;          /* times it entered the crash path (trap.c) */
+	uint32_t regs_valid;      /* 1 once @regs is complete */
 	const char *panic_string; /* argument of GATE_PANIC, or null when an exception led here */
-	struct fw_regs regs; /* where it was when it crashed or was stopped */
+	struct fw_regs regs;      /* where it was when it crashed or was stopped */
 } __attribute__((aligned(64)));
 
 _Static_assert(offsetof(struct cpu, park) == CPU_PARK, "park.S");

@@ -32,7 +32,7 @@ static struct fw_panic block __attribute__((aligned(FW_BLOCK_ALIGN)));
 static struct fw_regs saved_regs[FW_PANIC_REGS_MAX];
 static char message_buf[256];
 static struct text message = {.buf = message_buf, .size = sizeof(message_buf) - 1};
-static uint32_t crashed; /* taken by the first CPU that gets here */
+static uint32_t crashed;  /* taken by the first CPU that gets here */
 static uint32_t stopping; /* 1 once cpu.park is set for all CPUs; read by crash_join() */
 
 void crash_refused(void)

@@ -16,7 +16,7 @@ struct fill_kind {
 	const char *name;
 	const char *help;
 	void (*fill)(uint64_t *words, uint64_t count, uint64_t x); /* x: seed + index of the first word */
-	bool freed; /* goes back to the allocator afterwards */
+	bool freed;     /* goes back to the allocator afterwards */
 	uint32_t flags; /* FW_PAGE_* while it is allocated */
 };
 
@@ -25,8 +25,8 @@ struct fill_job {
 	const struct fill_kind *kind;
 	struct run run;
 	uint64_t seed;
-	uint64_t next; /* frames of @run handed out; advanced atomically by every CPU */
-	uint64_t heartbeat_tsc; /* TSC of the next heartbeat (boot CPU only), 0 = none */
+	uint64_t next;           /* frames of @run handed out; advanced atomically by every CPU */
+	uint64_t heartbeat_tsc;  /* TSC of the next heartbeat (boot CPU only), 0 = none */
 	uint64_t heartbeat_step; /* TSC ticks between two */
 };
 

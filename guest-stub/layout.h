@@ -55,9 +55,9 @@
 
 /* struct cpu (cpu.h asserts these): one aligned block per CPU, found from any ring 0 stack pointer */
 #define CPU_BYTES 0x8000
-#define CPU_PARK 0x000 /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
+#define CPU_PARK 0x000   /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
 #define CPU_PARKED 0x080 /* u32 */
-#define CPU_TSS 0x1000 /* stub.lds knows this number too */
+#define CPU_TSS 0x1000   /* stub.lds knows this number too */
 #define CPU_KSTACK_TOP 0x4000
 #define CPU_CRASH_TOP 0x6000
 #define CPU_STACK_TOP 0x8000
@@ -67,14 +67,14 @@
 #define TSS_BYTES (TSS_IOMAP + 8192 + 1)
 
 /* Operations of the int3 gate, in rax (trap.c) */
-#define GATE_WAIT 1 /* rdi: address of a u32, rsi: value; halt until an interrupt while they are equal */
-#define GATE_PANIC 2 /* rdi: message; does not return */
-#define GATE_NO_IDT 3 /* load an empty IDT: the next exception is a triple fault */
+#define GATE_WAIT 1    /* rdi: address of a u32, rsi: value; halt until an interrupt while they are equal */
+#define GATE_PANIC 2   /* rdi: message; does not return */
+#define GATE_NO_IDT 3  /* load an empty IDT: the next exception is a triple fault */
 #define GATE_READ_CR 4 /* rdi: 0, 2, 3 or 4; the register comes back in rax */
-#define GATE_READ_MSR 5 /* rdi: number */
+#define GATE_READ_MSR 5  /* rdi: number */
 #define GATE_WRITE_MSR 6 /* rdi: number, rsi: value */
 #define GATE_KVM_CLOCK 8 /* rdi: struct kvm_clock; let KVM write it; rax = 0 if there is no such clock */
-#define GATE_PARK 7 /* to crash_park(), interrupts off; does not return */
+#define GATE_PARK 7      /* to crash_park(), interrupts off; does not return */
 
 #define KVM_CLOCK_SYSTEM 16 /* offset in struct kvm_clock */
 

@@ -13,18 +13,18 @@
 
 /* Codes of power_off(); the VMM reports them */
 #define POWER_OFF_OK 0
-#define POWER_OFF_USAGE 2 /* the command line or the boot information is wrong */
+#define POWER_OFF_USAGE 2  /* the command line or the boot information is wrong */
 #define POWER_OFF_BROKEN 3 /* the stub or the VMM is: something that must not happen did */
 
 /* Filled by machine_query(), constant afterwards. */
 struct machine {
-	bool firmware; /* there are firmware calls */
-	uint64_t calls; /* bit n: call n is answered */
-	uint64_t memory; /* bytes of RAM, as the VMM says; 0 without firmware calls */
-	uint32_t vcpus; /* CPUs that can be started, at most MAX_CPUS */
+	bool firmware;       /* there are firmware calls */
+	uint64_t calls;      /* bit n: call n is answered */
+	uint64_t memory;     /* bytes of RAM, as the VMM says; 0 without firmware calls */
+	uint32_t vcpus;      /* CPUs that can be started, at most MAX_CPUS */
 	uint32_t generation; /* of this VM */
-	uint32_t recovery; /* 1: this VM replaces one that crashed */
-	uint32_t tsc_khz; /* 0: unknown */
+	uint32_t recovery;   /* 1: this VM replaces one that crashed */
+	uint32_t tsc_khz;    /* 0: unknown */
 };
 
 extern struct machine machine;

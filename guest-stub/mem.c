@@ -6,7 +6,7 @@
 #include "guest-stub/mem.h"
 
 /* Page table bits (Intel SDM vol. 3A 4.5) */
-#define PTE_USER 0x07 /* present, writable, user */
+#define PTE_USER 0x07  /* present, writable, user */
 #define PTE_LARGE 0x80 /* 2 MiB */
 #define PTE_UNCACHED 0x18
 #define PTES 512

@@ -20,8 +20,8 @@ struct ram_range {
 struct start {
 	uint32_t nr_ram;
 	struct ram_range ram[MAX_RAM_RANGES]; /* ascending, not overlapping */
-	uint64_t ram_pages; /* in all ranges together */
-	char cmdline[CMDLINE_BYTES]; /* NUL-terminated; config.c cuts it up */
+	uint64_t ram_pages;                   /* in all ranges together */
+	char cmdline[CMDLINE_BYTES];          /* NUL-terminated; config.c cuts it up */
 };
 
 extern struct start start;

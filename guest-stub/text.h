@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 struct text {
-	char *buf; /* owned by the caller */
+	char *buf;   /* owned by the caller */
 	size_t size; /* bytes of @buf */
-	size_t len; /* bytes used; never over @size.  There is no NUL at the end. */
+	size_t len;  /* bytes used; never over @size.  There is no NUL at the end. */
 };
 
 /*
