@@ -24,6 +24,9 @@ static Suite *(*const suites[])(void) = {
 	suite_bus,
 	suite_serial,
 	suite_console,
+	suite_events,
+	suite_region,
+	suite_gmem,
 };
 
 int main(int argc, char **argv)

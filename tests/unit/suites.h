@@ -22,4 +22,7 @@ Suite *suite_config(void);
 Suite *suite_bus(void);
 Suite *suite_serial(void);
 Suite *suite_console(void);
+Suite *suite_events(void);
+Suite *suite_region(void);
+Suite *suite_gmem(void);
 #endif /* TESTS_UNIT_SUITES_H */
