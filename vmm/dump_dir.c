@@ -19,14 +19,23 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* mkdir -p with mode 0700 for the last part and 0755 for those before it. */
-static int make_path(const char *path)
+/*
+ * mkdir -p with mode 0700 for the last part and 0755 for those before it, and open it.  Slashes at the
+ * end are cut off first: with them, the last part would be one before it, and a symbolic link followed.
+ */
+static int make_and_open(const char *path, int *ret_fd)
 {
 	autofree char *copy = strdup(path);
+	size_t len = strlen(path);
+	int fd;
 
 	if (!copy)
 		return -ENOMEM;
-	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if (slash == copy)
+			continue;
 		*slash = '\0';
 		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
 			return -errno;
@@ -34,6 +43,10 @@ static int make_path(const char *path)
 	}
 	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
 		return -errno;
+	fd = open(copy, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
 	return 0;
 }
 
@@ -106,11 +119,7 @@ int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why
 	if (huge == HUGE_PAGES_AUTO && geteuid() == 0 &&
 		!strncmp(path, DUMP_ROOT "/", strlen(DUMP_ROOT "/")))
 		mount_huge_root();
-	err = make_path(path);
-	if (!err) {
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		err = fd < 0 ? -errno : 0;
-	}
+	err = make_and_open(path, &fd);
 	if (!err && (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0))
 		err = -errno;
 	if (err) {
