@@ -27,6 +27,7 @@ static Suite *(*const suites[])(void) = {
 	suite_events,
 	suite_region,
 	suite_gmem,
+	suite_dump_dir,
 };
 
 int main(int argc, char **argv)

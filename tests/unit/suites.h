@@ -25,4 +25,5 @@ Suite *suite_console(void);
 Suite *suite_events(void);
 Suite *suite_region(void);
 Suite *suite_gmem(void);
+Suite *suite_dump_dir(void);
 #endif /* TESTS_UNIT_SUITES_H */
