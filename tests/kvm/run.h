@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/kvm/run.h - one run of minivmm under test: configuration, process, event log, dumps, verdict.
+ *
+ *      START_TEST(a_sentence_that_holds)
+ *      {
+ *              struct run run;
+ *
+ *              NEEDS_KVM();
+ *              run_start(&run, &(struct guest){.cmdline = "scenario=null-deref"});
+ *              run_ends(&run, 0);
+ *              ...
+ *              run_finish(&run);
+ *      }
+ *      END_TEST
+ *
+ * Every function here that can find something wrong ends the test, with minivmm's standard error in
+ * the message.  A run has its own temporary directory and its own guest name; both go with
+ * run_finish(), or, after a test that failed, with harness_fini().
+ */
+#ifndef TESTS_KVM_RUN_H
+#define TESTS_KVM_RUN_H
+
+#include "tests/kvm/events.h"
+#include "tests/kvm/process.h"
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MIB (1ull << 20)
+
+/* Exit codes of minivmm, as README.md documents them. */
+enum { CODE_OK, CODE_HOST, CODE_USAGE, CODE_CONFIG, CODE_NO_KVM, CODE_CRASHED, CODE_DUMP, CODE_GUEST };
+
+/* our choice: what takes milliseconds gets a minute, so that a busy machine is no failure */
+#define RUN_LIMIT_MS 60000
+/* seconds; for tcase_set_timeout: over one RUN_LIMIT_MS, so that our own message comes first */
+#define TEST_TIMEOUT 150
+
+/* What guest.cfg says. */
+struct guest {
+	const char *cmdline;  /* of the first VM */
+	const char *recovery; /* command line of a VM that recovers; NULL = the same */
+	unsigned memory;      /* MiB; 0 = 64 */
+	unsigned vcpus;       /* 0 = 1 */
+	const char *dump_dir; /* NULL = minivmm's default for this guest */
+	const char *more;     /* further lines of the file, with their [section]; NULL = none */
+};
+
+struct run {
+	char dir[256];      /* temporary directory */
+	char name[64];      /* of the guest */
+	char dump_dir[256]; /* of its dumps */
+	char console[300], err[300];
+	struct process vmm; /* empty after its end */
+	int code;           /* exit code after its end */
+	struct event_log log;
+};
+
+/* ---- the whole program ----------------------------------------------------------------------- */
+
+/* Finds the programs, asks minivmm whether KVM is usable, makes a directory.  Not 0: said why. */
+int harness_init(void);
+
+/* Waits for processes that tests left, removes every file of every run. */
+void harness_fini(void);
+
+/* A directory for what no run has; harness_fini() removes it. */
+const char *harness_dir(void);
+
+/* Paths of the programs, absolute. */
+extern const char *minivmm_path, *stub_path, *judge_path;
+
+/* Prints SKIP and the reason if KVM is not usable.  @test: the test's __func__. */
+bool skip_without_kvm(const char *test);
+
+#define NEEDS_KVM()                                                                                        \
+	do {                                                                                               \
+		if (skip_without_kvm(__func__))                                                            \
+			return;                                                                            \
+	} while (0)
+
+/* Prints SKIP, the test and a reason of its own. */
+void print_skip(const char *test, const char *reason);
+
+/* ---- one run --------------------------------------------------------------------------------- */
+
+/* Names and directories alone, nothing is started: for run_program and for files that a test makes. */
+void run_prepare(struct run *run);
+
+/* Writes guest.cfg, starts "minivmm run". */
+void run_start(struct run *run, const struct guest *guest);
+
+/* Waits for its end (RUN_LIMIT_MS) and for exit code @code. */
+#define run_ends(run, want)                                                                                \
+	do {                                                                                               \
+		run_wait(run);                                                                             \
+		run_assert(                                                                                \
+			run, (run)->code == (want), "minivmm ended with %d, not %d", (run)->code, (want)); \
+	} while (0)
+void run_wait(struct run *run);
+
+/* run_await - the event @name of @generation, now or later (RUN_LIMIT_MS). */
+const char *run_await(struct run *run, const char *name, int generation);
+
+/* An event that must be there already. */
+const char *run_event(struct run *run, const char *name, int generation);
+
+/* Event @name, of any generation, happened @count times. */
+#define run_count(run, name, count)                                                                        \
+	run_assert(run, event_count(&(run)->log, name) == (count), "%u events '%s', not %u",               \
+		event_count(&(run)->log, name), name, (unsigned)(count))
+
+/* A number that an event must have. */
+uint64_t run_u64(struct run *run, const char *event, const char *field);
+
+/* Signals minivmm. */
+void run_signal(struct run *run, int signal);
+
+/* The dumper process of this run; it must be there. */
+void run_find_dumper(struct run *run, struct process *ret);
+
+/* The published dump of @generation: its path in @path.  Exactly one must be there. */
+void run_dump_path(struct run *run, int generation, char *path, size_t size);
+
+/* Files in the directory of dumps that end with @suffix; the path of one of them in @path (or NULL). */
+unsigned run_files(const struct run *run, const char *suffix, char *path, size_t size);
+
+#define JUDGE_NO_REGISTERS 1 /* the guest printed none: it did not panic itself */
+#define JUDGE_NO_FILL 2      /* it filled nothing */
+
+/* vmcore-check must accept @path as the dump of @generation, by the console's log (or that in @console). */
+void run_judge(struct run *run, const char *path, int generation, unsigned flags, const char *console);
+
+/* Text that the console must have got. */
+void run_said(struct run *run, const char *text);
+
+/* Ends what runs, removes what is there. */
+void run_finish(struct run *run);
+
+/* For assertions: the formatted text and what minivmm wrote to standard error. */
+const char *run_story(const struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define run_assert(run, expr, ...) ck_assert_msg(expr, "%s", run_story(run, __VA_ARGS__))
+
+/* ---- other programs -------------------------------------------------------------------------- */
+
+struct output {
+	int code; /* exit status, or 128 + signal */
+	char out[32768], err[16384];
+};
+
+/* Runs @argv to its end in @run's directory for temporary files; a program that hangs ends the test. */
+void run_program(struct run *run, struct output *ret, char *const argv[]);
+
+/* The same for minivmm with arguments, NULL last. */
+void run_minivmm(struct run *run, struct output *ret, ...) __attribute__((sentinel));
+
+#endif /* TESTS_KVM_RUN_H */

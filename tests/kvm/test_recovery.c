@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/kvm/test_recovery.c - what comes after a crash: a recovery VM that waits for nothing, a row of them
+ * that is bounded, and a minivmm that is after fifty of them what it was before.
+ */
+#include "tests/kvm/run.h"
+#include "tests/kvm/suites.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* ---- it waits for nothing -------------------------------------------------------------------- */
+
+START_TEST(the_recovery_vm_runs_before_the_dump_of_a_large_guest_is_done)
+{
+	const char *timeline;
+	uint64_t ran, copied;
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:60",
+				.recovery = "scenario=ready-poweroff",
+				.memory = 2048,
+				.vcpus = 2});
+	run_ends(&run, CODE_OK);
+	timeline = run_event(&run, "timeline", 0);
+	ran = run_u64(&run, timeline, "recovery-run");
+	copied = run_u64(&run, timeline, "copied");
+	run_assert(&run, ran < copied, "the recovery VM ran after the last chunk was copied: %s", timeline);
+	run_assert(&run, run_u64(&run, timeline, "ready") > ran, "ready before it ran: %s", timeline);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_dumper_that_stands_still_does_not_hold_up_the_recovery_vm)
+{
+	struct process dumper;
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:50",
+				.recovery = "scenario=ready-poweroff",
+				.vcpus = 2});
+	run_await(&run, "ready", 0);
+	run_find_dumper(&run, &dumper);
+	ck_assert_int_eq(process_signal(&dumper, SIGSTOP), 0);
+	run_signal(&run, SIGUSR1);
+	run_await(&run, "ready", 1);
+	run_await(&run, "power-off", 1);
+	run_count(&run, "dump-linked", 0);
+	run_assert(&run, !run_files(&run, "", NULL, 0), "a stopped process has made files");
+	ck_assert_int_eq(process_signal(&dumper, SIGCONT), 0);
+	process_close(&dumper);
+	run_ends(&run, CODE_OK);
+	run_dump_path(&run, 0, path, sizeof(path));
+	run_judge(&run, path, 0, JUDGE_NO_REGISTERS, NULL);
+	run_finish(&run);
+}
+END_TEST
+
+/* ---- rows of recoveries ---------------------------------------------------------------------- */
+
+START_TEST(a_vm_is_told_its_generation_and_that_it_recovers)
+{
+	char text[64];
+	struct run run;
+
+	NEEDS_KVM();
+	/* on-recovery= is obeyed by the recovery flag of the query call, generations= by its number */
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=panic-call on-recovery=ready-panic generations=3"});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", 3);
+	run_count(&run, "run", 4);
+	for (int generation = 0; generation < 4; generation++) {
+		const char *event = run_event(&run, "run", generation);
+
+		run_assert(&run, event_is_true(event, "recovery") == (generation > 0),
+			"recovery is wrong: %s", event);
+		snprintf(text, sizeof(text), "1 cpus, generation %d\n", generation);
+		run_said(&run, text);
+	}
+	run_said(&run, "stub: scenario panic-call\n");
+	run_said(&run, "stub: scenario ready-panic\n");
+	run_assert(&run, !event_find(&run.log, "ready", 0, NULL), "generation 0 did as if it recovered");
+	run_event(&run, "ready", 1);
+	run_event(&run, "ready", 2);
+	run_event(&run, "power-off", 3);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_recovery_vm_that_panics_is_dumped_in_its_turn)
+{
+	char path[512];
+	uint64_t done[3];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=null-deref fill=pattern:40,text:20 generations=3",
+			.memory = 256,
+			.vcpus = 2,
+			.more = "[recovery]\nbackoff = 0"});
+	run_ends(&run, CODE_OK);
+	for (int generation = 0; generation < 3; generation++) {
+		done[generation] = event_ns(run_event(&run, "dump-done", generation));
+		run_assert(&run, !generation || done[generation] > done[generation - 1],
+			"dump %d was done before the one before it", generation);
+		run_dump_path(&run, generation, path, sizeof(path));
+		run_judge(&run, path, generation, 0, NULL);
+	}
+	run_count(&run, "dump-done", 3);
+	run_count(&run, "timeline", 3);
+	run_assert(&run, run_files(&run, ".vmcore", NULL, 0) == 3, "not three dumps");
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(without_recovery_a_crash_is_dumped_and_ends_with_5)
+{
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:40",
+				.more = _i ? "[recovery]\nmax = 0" : "[recovery]\nenabled = no"});
+	run_ends(&run, CODE_CRASHED);
+	run_count(&run, "run", 1);
+	run_count(&run, "crash", 1);
+	run_dump_path(&run, 0, path, sizeof(path));
+	run_judge(&run, path, 0, 0, NULL);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_row_of_crashes_ends_with_5_at_recovery_max_and_has_a_dump_each)
+{
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:20",
+				.more = "[recovery]\nmax = 3\nbackoff = 0"});
+	run_ends(&run, CODE_CRASHED);
+	run_count(&run, "crash", 4);
+	run_count(&run, "run", 4);
+	run_count(&run, "dump-done", 4);
+	for (int generation = 0; generation < 4; generation++) {
+		run_dump_path(&run, generation, path, sizeof(path));
+		run_judge(&run, path, generation, 0, NULL);
+	}
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_recovery_vm_that_was_never_ready_is_recovered_after_a_pause_that_doubles)
+{
+	/* the first crash is no crash loop yet, so its recovery comes at once */
+	static const uint64_t pause_ms[] = {0, 200, 400};
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=panic-early",
+				.more = "[recovery]\nmax = 3\nbackoff = 200ms"});
+	run_ends(&run, CODE_CRASHED);
+	run_count(&run, "crash", 4);
+	for (int generation = 0; generation < 3; generation++) {
+		uint64_t crash = event_ns(run_event(&run, "crash", generation));
+		uint64_t next = event_ns(run_event(&run, "run", generation + 1));
+
+		run_assert(&run, next - crash >= pause_ms[generation] * NSEC_PER_MSEC,
+			"generation %d ran %llu ms after the crash, not %llu", generation + 1,
+			(unsigned long long)((next - crash) / NSEC_PER_MSEC),
+			(unsigned long long)pause_ms[generation]);
+	}
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_recovery_vm_that_was_ready_is_recovered_without_a_pause)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	/* a pause would last a minute, over the limit of a run */
+	run_start(&run, &(struct guest){.cmdline = "scenario=ready-panic generations=3",
+				.more = "[recovery]\nbackoff = 60s"});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", 3);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_stop_during_the_pause_before_a_recovery_ends_at_once)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=panic-early", .more = "[recovery]\nbackoff = 10m"});
+	run_await(&run, "dump-done", 1); /* now it pauses for ten minutes */
+	run_signal(&run, SIGTERM);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "run", 2);
+	run_count(&run, "dump-done", 2);
+	run_finish(&run);
+}
+END_TEST
+
+/* ---- fifty of them --------------------------------------------------------------------------- */
+
+#define CYCLES 50
+#define WINDOW 10 /* cycles that are compared: those after the first ten, and the last ones */
+/* our choices: slack that does not grow with the number of cycles; a leak in each would show 30 times */
+#define SLACK_COUNT 6         /* descriptors, threads: one VM that is just being taken apart */
+#define SLACK_BYTES (2 * MIB) /* of private memory: the C library's arenas */
+#define SLACK_SHM (8 * MIB)   /* of tmpfs: four huge pages */
+
+/* The least that was seen in some cycles: what is there for ever, without what comes and goes. */
+struct floor {
+	struct process_usage vmm, dumper;
+	uint64_t shm; /* bytes used on the tmpfs, without dumps */
+};
+
+static void lower(struct process_usage *floor, const struct process_usage *now)
+{
+	floor->fds = now->fds < floor->fds ? now->fds : floor->fds;
+	floor->threads = now->threads < floor->threads ? now->threads : floor->threads;
+	floor->anonymous = now->anonymous < floor->anonymous ? now->anonymous : floor->anonymous;
+}
+
+static void sample(struct run *run, const struct process *dumper, struct floor *floor)
+{
+	struct process_usage usage;
+	struct statvfs fs;
+	uint64_t used;
+	int err;
+
+	err = process_usage(run->vmm.pid, &usage);
+	run_assert(run, !err, "/proc of minivmm: %s", strerror(-err));
+	lower(&floor->vmm, &usage);
+	err = process_usage(dumper->pid, &usage);
+	run_assert(run, !err, "/proc of the dumper: %s", strerror(-err));
+	lower(&floor->dumper, &usage);
+	ck_assert_int_eq(statvfs(run->dump_dir, &fs), 0);
+	used = (fs.f_blocks - fs.f_bfree) * fs.f_bsize;
+	floor->shm = used < floor->shm ? used : floor->shm;
+}
+
+static void check_usage(struct run *run, const char *who, const struct process_usage *early,
+	const struct process_usage *late)
+{
+	run_assert(run, late->fds <= early->fds + SLACK_COUNT, "%s had %u descriptors, now %u", who,
+		early->fds, late->fds);
+	run_assert(run, late->threads <= early->threads + SLACK_COUNT, "%s had %u threads, now %u", who,
+		early->threads, late->threads);
+	run_assert(run, late->anonymous <= early->anonymous + SLACK_BYTES, "%s had %llu KiB, now %llu", who,
+		(unsigned long long)early->anonymous >> 10, (unsigned long long)late->anonymous >> 10);
+}
+
+/*
+ * A tmpfs that nobody else uses, so that its df is ours alone: in a mount namespace that ends with the
+ * test.  Without the right to mount: false, and the usual directory must do.
+ */
+static bool private_tmpfs(const char *path)
+{
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	if (!unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+		!mount("test", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,huge=always"))
+		return true;
+	printf("note: no tmpfs for this test alone (%s): others on /dev/shm may disturb it\n",
+		strerror(errno));
+	return false;
+}
+
+START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
+{
+	struct floor early, late;
+	struct process dumper;
+	char cmdline[128], dir[256], path[512];
+	bool own;
+	struct run run;
+
+	NEEDS_KVM();
+	memset(&early, 0xff, sizeof(early));
+	late = early;
+	snprintf(dir, sizeof(dir), "%s/tmpfs-%d", harness_dir(), getpid());
+	own = private_tmpfs(dir);
+	/* the pause lets what was begun in the background come to its end: the floor is seen in every cycle */
+	snprintf(cmdline, sizeof(cmdline), "scenario=null-deref fill=pattern:10 delay=60 generations=%d",
+		CYCLES);
+	run_start(&run, &(struct guest){.cmdline = cmdline,
+				.dump_dir = own ? dir : NULL,
+				.more = "[recovery]\nmax = 60\nbackoff = 0"});
+	run_await(&run, "run", 0);
+	run_find_dumper(&run, &dumper);
+	for (int generation = 0; generation < CYCLES; generation++) {
+		struct floor *floor = generation >= CYCLES - WINDOW                     ? &late
+				      : generation >= WINDOW && generation < 2 * WINDOW ? &early
+											: NULL;
+
+		run_await(&run, "dump-done", generation);
+		run_dump_path(&run, generation, path, sizeof(path));
+		if (generation == 0 || generation == CYCLES - 1)
+			run_judge(&run, path, generation, 0, NULL);
+		ck_assert_int_eq(unlink(path), 0);
+		if (floor) /* before the next crash is handled, and right after it */
+			sample(&run, &dumper, floor);
+		run_await(&run, "crash", generation + (generation < CYCLES - 1));
+		if (floor && generation < CYCLES - 1)
+			sample(&run, &dumper, floor);
+	}
+	process_close(&dumper);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", CYCLES);
+	run_count(&run, "timeline", CYCLES);
+	check_usage(&run, "minivmm", &early.vmm, &late.vmm);
+	check_usage(&run, "the dumper", &early.dumper, &late.dumper);
+	run_assert(&run, late.shm <= early.shm + SLACK_SHM, "%llu KiB of tmpfs were in use, now %llu",
+		(unsigned long long)early.shm >> 10, (unsigned long long)late.shm >> 10);
+	run_finish(&run);
+}
+END_TEST
+
+Suite *suite_recovery(void)
+{
+	Suite *suite = suite_create("recovery");
+	TCase *tcase = tcase_create("at once");
+
+	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase_add_test(tcase, the_recovery_vm_runs_before_the_dump_of_a_large_guest_is_done);
+	tcase_add_test(tcase, a_dumper_that_stands_still_does_not_hold_up_the_recovery_vm);
+	suite_add_tcase(suite, tcase);
+
+	tcase = tcase_create("rows");
+	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase_add_test(tcase, a_vm_is_told_its_generation_and_that_it_recovers);
+	tcase_add_test(tcase, a_recovery_vm_that_panics_is_dumped_in_its_turn);
+	tcase_add_loop_test(tcase, without_recovery_a_crash_is_dumped_and_ends_with_5, 0, 2);
+	tcase_add_test(tcase, a_row_of_crashes_ends_with_5_at_recovery_max_and_has_a_dump_each);
+	tcase_add_test(tcase, a_recovery_vm_that_was_never_ready_is_recovered_after_a_pause_that_doubles);
+	tcase_add_test(tcase, a_recovery_vm_that_was_ready_is_recovered_without_a_pause);
+	tcase_add_test(tcase, a_stop_during_the_pause_before_a_recovery_ends_at_once);
+	suite_add_tcase(suite, tcase);
+
+	tcase = tcase_create("fifty");
+	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase_add_test(tcase, fifty_crashes_leave_no_descriptor_thread_or_memory_behind);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
