@@ -28,6 +28,7 @@ static Suite *(*const suites[])(void) = {
 	suite_region,
 	suite_gmem,
 	suite_dump_dir,
+	suite_elf_image,
 };
 
 int main(int argc, char **argv)

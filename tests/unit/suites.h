@@ -26,4 +26,5 @@ Suite *suite_events(void);
 Suite *suite_region(void);
 Suite *suite_gmem(void);
 Suite *suite_dump_dir(void);
+Suite *suite_elf_image(void);
 #endif /* TESTS_UNIT_SUITES_H */
