@@ -93,7 +93,9 @@ STUB_OBJ := $(STUB_C:%.c=$(B)/%.o) $(STUB_S:%.S=$(B)/%.o)
 STUB_CPPFLAGS := -I. -DMINIVMM_VERSION='"$(VERSION)"'
 STUB_CFLAGS := -std=gnu17 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
                -fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone -mcmodel=small \
-               -fno-tree-loop-distribute-patterns -MMD -MP
+               -MMD -MP
+# gcc would turn the stub's own memset into a call of memset
+STUB_CFLAGS += $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 STUB_RING0 := -mgeneral-regs-only -mno-lzcnt -mno-bmi
 
 $(B)/guest-stub/%.o: guest-stub/%.c
@@ -108,7 +110,7 @@ $(B)/guest-stub/%.o: guest-stub/%.S
 
 $(STUB): $(STUB_OBJ) guest-stub/stub.lds
 	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,guest-stub/stub.lds -Wl,--build-id=none -Wl,-z,noexecstack \
+	$(Q)$(CC) -nostdlib -static $(if $(findstring clang,$(CC)),,-no-pie) -Wl,-T,guest-stub/stub.lds -Wl,--build-id=none -Wl,-z,noexecstack \
 		-o $@ $(STUB_OBJ)
 
 # ---- tests and bench ----------------------------------------------------------------------------

@@ -36,7 +36,7 @@ struct session {
 	int socket;
 	int proc_fd;
 	pthread_mutex_t progress_lock; /* guards @progress_ns, and the order of progress messages */
-	uint64_t progress_ns; /* when the last one was sent */
+	uint64_t progress_ns;          /* when the last one was sent */
 };
 
 static struct dumper_event make_event(const struct dump_engine *engine, enum dumper_event_type type)
@@ -159,7 +159,10 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS])
 {
 	struct dump_engine engine = {
 		.region_fd = fds[DUMPER_FD_REGION],
+		.region_dir_fd = fds[DUMPER_FD_REGION_DIR],
 		.dir_fd = fds[DUMPER_FD_DIR],
+		.fallback_dir_fd = fds[DUMPER_FD_FALLBACK_DIR],
+		.given_dump_fd = fds[DUMPER_FD_DUMP],
 		.proc_fd = session->proc_fd,
 		.notify = on_notice,
 		.notify_arg = session,
@@ -174,7 +177,13 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS])
 	}
 	wrong = check_region(engine.region_fd, &engine.record->layout);
 	if (!wrong)
+		wrong = check_dir(engine.region_dir_fd);
+	if (!wrong)
 		wrong = check_dir(engine.dir_fd);
+	if (!wrong && engine.fallback_dir_fd >= 0)
+		wrong = check_dir(engine.fallback_dir_fd);
+	if (!wrong && engine.given_dump_fd >= 0)
+		wrong = check_region(engine.given_dump_fd, &engine.record->layout);
 	if (wrong) {
 		report_refusal(session, -EINVAL, wrong);
 	} else {
@@ -200,7 +209,18 @@ static size_t take_fds(struct msghdr *msg, int fds[DUMPER_NR_FDS])
 	return nr;
 }
 
-/* One message.  Result: 1 and three descriptors in @fds; 0 when the VMM is gone; -EPROTO for rubbish. */
+/* Puts the descriptors, which came in the order of their bits, where they belong; -1 for the others. */
+static void place_fds(uint32_t present, int fds[DUMPER_NR_FDS])
+{
+	int placed[DUMPER_NR_FDS];
+	size_t next = 0;
+
+	for (size_t i = 0; i < DUMPER_NR_FDS; i++)
+		placed[i] = present & 1u << i ? fds[next++] : -1;
+	memcpy(fds, placed, sizeof(placed));
+}
+
+/* One message.  Result: 1 and its descriptors in @fds; 0 when the VMM is gone; -EPROTO for rubbish. */
 static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
 {
 	struct dumper_request request = {0};
@@ -213,7 +233,7 @@ static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = CMSG_LEN(
-			DUMPER_NR_FDS * sizeof(int)) /* CMSG_SPACE would admit a fourth */};
+			DUMPER_NR_FDS * sizeof(int)) /* CMSG_SPACE would admit one more */};
 	ssize_t n;
 
 	do
@@ -223,9 +243,12 @@ static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
 		return 0;
 	*ret_nr_fds = take_fds(&msg, fds);
 	if (n != sizeof(request) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-		request.magic != DUMPER_REQUEST_MAGIC || request.nr_fds != DUMPER_NR_FDS ||
-		*ret_nr_fds != DUMPER_NR_FDS)
+		request.magic != DUMPER_REQUEST_MAGIC || request.present >> DUMPER_NR_FDS ||
+		(request.present & DUMPER_FDS_REQUIRED) != DUMPER_FDS_REQUIRED ||
+		*ret_nr_fds != (size_t)__builtin_popcount(request.present))
 		return -EPROTO;
+	place_fds(request.present, fds);
+	*ret_nr_fds = DUMPER_NR_FDS;
 	return 1;
 }
 
@@ -254,7 +277,7 @@ int dumper_main(int socket)
 	if (r)
 		log_warn("dumper: the sandbox is not complete: %s", strerror(-r));
 	for (;;) {
-		int fds[DUMPER_NR_FDS] = {-1, -1, -1};
+		int fds[DUMPER_NR_FDS];
 		size_t nr_fds = 0;
 
 		r = receive(socket, fds, &nr_fds);
@@ -265,7 +288,8 @@ int dumper_main(int socket)
 		else
 			report_refusal(&session, r, "not a request");
 		for (size_t i = 0; i < nr_fds; i++)
-			close(fds[i]);
+			if (fds[i] >= 0)
+				close(fds[i]);
 	}
 	close(session.proc_fd);
 	close(socket);

@@ -51,7 +51,8 @@ struct dumper_event {
 	uint64_t released;   /* bytes of host memory given back to the host so far */
 	uint64_t dumped;     /* bytes of guest memory written into the dump */
 	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
-	char text[512];      /* NUL-terminated; DUMPER_FAILED: which object, why, and what is kept under which name */
+	char text
+		[512]; /* NUL-terminated; DUMPER_FAILED: which object, why, and what is kept under which name */
 };
 
 /*
@@ -67,13 +68,21 @@ static inline void dumper_init(struct dumper *dumper)
 	dumper->busy = false;
 }
 
+/* What a crash consists of; all stay owned by the caller. */
+struct dumper_files {
+	int record;       /* from dump_record_create */
+	int region;       /* the crashed region: an O_TMPFILE that may still be linked, read-write */
+	int region_dir;   /* directory on the region's file system: its .partial name goes there */
+	int dir;          /* directory of the dumps; may be the same */
+	int fallback_dir; /* directory on disk for a dump that has no room in @dir; -1 = none */
+	int dump;         /* file that the guest has begun to fill in, laid out as the region; -1 = none */
+};
+
 /*
- * dumper_start - send a crash.  @record_fd from dump_record_create, @region_fd the crashed
- * region's file (an O_TMPFILE that may still be linked, opened read-write), @dir_fd the directory
- * of the dumps.  All three stay owned by the caller, who may close them right after.
+ * dumper_start - send a crash.  The caller may close its files right after.
  * Errors: -EPIPE or -ECONNRESET when the dumper is gone, else -errno.
  */
-int warn_unused dumper_start(struct dumper *dumper, int record_fd, int region_fd, int dir_fd);
+int warn_unused dumper_start(struct dumper *dumper, const struct dumper_files *files);
 
 /*
  * dumper_receive - next event, without waiting.

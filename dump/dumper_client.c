@@ -93,27 +93,38 @@ int dumper_spawn(struct dumper *dumper)
 	return 0;
 }
 
-int dumper_start(struct dumper *dumper, int record_fd, int region_fd, int dir_fd)
+int dumper_start(struct dumper *dumper, const struct dumper_files *files)
 {
-	const int fds[DUMPER_NR_FDS] = {
-		[DUMPER_FD_RECORD] = record_fd, [DUMPER_FD_REGION] = region_fd, [DUMPER_FD_DIR] = dir_fd};
-	struct dumper_request request = {.magic = DUMPER_REQUEST_MAGIC, .nr_fds = DUMPER_NR_FDS};
+	const int all[DUMPER_NR_FDS] = {[DUMPER_FD_RECORD] = files->record,
+		[DUMPER_FD_REGION] = files->region,
+		[DUMPER_FD_REGION_DIR] = files->region_dir,
+		[DUMPER_FD_DIR] = files->dir,
+		[DUMPER_FD_FALLBACK_DIR] = files->fallback_dir,
+		[DUMPER_FD_DUMP] = files->dump};
+	struct dumper_request request = {.magic = DUMPER_REQUEST_MAGIC};
 	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fds))];
+		char bytes[CMSG_SPACE(DUMPER_NR_FDS * sizeof(int))];
 	} control = {0};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
+	struct cmsghdr *cmsg;
+	int fds[DUMPER_NR_FDS];
+	size_t nr_fds = 0;
 	ssize_t n;
 
+	for (size_t i = 0; i < DUMPER_NR_FDS; i++) {
+		if (all[i] < 0)
+			continue;
+		request.present |= 1u << i;
+		fds[nr_fds++] = all[i];
+	}
+	msg.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+	cmsg = CMSG_FIRSTHDR(&msg);
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(cmsg), fds, sizeof(fds));
+	cmsg->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
+	memcpy(CMSG_DATA(cmsg), fds, nr_fds * sizeof(int));
 	do
 		n = sendmsg(dumper->socket, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);

@@ -157,7 +157,7 @@ static void describe_region(struct dump_engine *engine, const struct head *head)
 static int link_region(struct dump_engine *engine)
 {
 	int r = publish_link(
-		engine->proc_fd, engine->region_fd, engine->dir_fd, engine->names.region_partial);
+		engine->proc_fd, engine->region_fd, engine->region_dir_fd, engine->names.region_partial);
 
 	if (r == -EXDEV) {
 		log_warn("%s: the guest's memory is on another file system; a kill during the dump loses "
@@ -175,7 +175,11 @@ static int make_dump(struct dump_engine *engine, const struct head *head)
 {
 	int r;
 
-	r = publish_tmpfile(engine->dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
+	if (engine->given_dump_fd >= 0)
+		r = (engine->dump_fd = fcntl(engine->given_dump_fd, F_DUPFD_CLOEXEC, 0)) < 0 ? -errno : 0;
+	else
+		r = publish_tmpfile(
+			engine->dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot create the dump file");
 	r = filemap_write(engine->dump_fd, 0, head->bytes, head->len);
@@ -280,7 +284,7 @@ static int publish(struct dump_engine *engine, const struct head *head)
 	mark(engine, DUMP_MOMENT_PUBLISHED);
 	unlinkat(engine->dir_fd, engine->names.dump_partial, 0);
 	if (engine->region_linked)
-		unlinkat(engine->dir_fd, engine->names.region_partial, 0);
+		unlinkat(engine->region_dir_fd, engine->names.region_partial, 0);
 	return 0;
 }
 
@@ -302,7 +306,10 @@ static void engine_init(struct dump_engine *engine)
 	*engine = (struct dump_engine){
 		.record = engine->record,
 		.region_fd = engine->region_fd,
+		.region_dir_fd = engine->region_dir_fd,
 		.dir_fd = engine->dir_fd,
+		.fallback_dir_fd = engine->fallback_dir_fd,
+		.given_dump_fd = engine->given_dump_fd,
 		.proc_fd = engine->proc_fd,
 		.notify = engine->notify,
 		.notify_arg = engine->notify_arg,
@@ -368,5 +375,28 @@ int dump_engine_run(struct dump_engine *engine)
 	r = engine->error;
 	free(head.bytes);
 	engine_fini(engine);
+	return r;
+}
+
+int dump_engine_announce(
+	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd)
+{
+	struct dump_engine engine = {.region_fd = region_fd, .layout = record->layout};
+	autoclose int proc_fd = publish_proc_open();
+	struct head head = {0};
+	int r = proc_fd < 0 ? proc_fd : 0;
+
+	/* describe_region needs no more of an engine than this */
+	engine.record = (struct dump_record *)(uintptr_t)record;
+	publish_names_init(&engine.names, record->name);
+	if (!r)
+		r = vmcore_head_create(record, &head.bytes, &head.len, &head.timeline_off);
+	if (!r)
+		describe_region(&engine, &head);
+	if (!r)
+		r = publish_link(proc_fd, region_fd, region_dir_fd, engine.names.region_partial);
+	if (!r)
+		r = publish_link(proc_fd, dump_fd, dir_fd, engine.names.dump_partial);
+	free(head.bytes);
 	return r;
 }

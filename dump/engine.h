@@ -32,7 +32,10 @@ struct dump_engine {
 	/* Set by the caller; borrowed until dump_engine_run() returns. */
 	struct dump_record *record; /* from dump_record_map; only its moments change */
 	int region_fd;              /* the crashed region, read-write, of the layout's size */
-	int dir_fd;                 /* where the names appear */
+	int region_dir_fd;          /* where the region's name appears: on its file system */
+	int dir_fd;                 /* where the dump's names appear */
+	int fallback_dir_fd;        /* on disk, for a dump that has no room in dir_fd; -1 = none */
+	int given_dump_fd;          /* file that the guest has begun to fill in; -1 = make one */
 	int proc_fd;                /* from publish_proc_open */
 	void (*notify)(struct dump_engine *engine, enum dump_notice notice); /* NULL = none */
 	void *notify_arg;
@@ -76,12 +79,20 @@ struct dump_engine {
 int warn_unused dump_engine_run(struct dump_engine *engine);
 
 /*
+ * dump_engine_announce - give a crashed region and the file that its guest dumps into their .partial
+ * names, with what is needed to make sense of them after a kill.  For a guest that dumps by itself
+ * (dump_engine_run() does the same for the others).  Errors: -errno.
+ */
+int warn_unused dump_engine_announce(
+	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd);
+
+/*
  * For strategies and selectors.
  */
 
 /* Chunk @index is RAM offsets [*ret_off, *ret_off + *ret_len). */
-static inline void dump_engine_chunk(const struct dump_engine *engine, uint64_t index, uint64_t *ret_off,
-				     uint64_t *ret_len)
+static inline void dump_engine_chunk(
+	const struct dump_engine *engine, uint64_t index, uint64_t *ret_off, uint64_t *ret_len)
 {
 	*ret_off = index * engine->chunk;
 	*ret_len = u64_min(engine->chunk, engine->layout.ram - *ret_off);
@@ -92,8 +103,8 @@ static inline void dump_engine_chunk(const struct dump_engine *engine, uint64_t 
  * Result: 1 and *ret_start, *ret_end within [@from, @end); 0 when all the rest is hole; or -errno.
  * Locks: any thread.  Asking in ascending order is cheap: the kernel walks each run once, to its end.
  */
-int warn_unused dump_engine_extent(struct dump_engine *engine, uint64_t from, uint64_t end,
-				   uint64_t *ret_start, uint64_t *ret_end);
+int warn_unused dump_engine_extent(
+	struct dump_engine *engine, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 
 /*
  * dump_engine_chunk_done - all selected pages of the chunk are in the dump: mark it, then give all its
@@ -107,6 +118,7 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 
 /* The strategies and selectors of dump/tables.c, each in its own file. */
 int strategy_vmapp(struct dump_engine *engine);
+int strategy_guest(struct dump_engine *engine);
 int select_all(struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_H */

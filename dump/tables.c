@@ -7,7 +7,11 @@
 
 const struct dump_strategy dump_strategies[] = {
 	{"vmapp", "the dumper copies chunk by chunk and releases each chunk when it is copied",
-		strategy_vmapp},
+		FW_DUMP_MODE_VMM, strategy_vmapp},
+	{"hypercall", "the guest writes its memory to streams (dump firmware calls)",
+		FW_DUMP_MODE_HYPERCALL, strategy_guest},
+	{"addmem", "the guest copies its memory into memory that it is given", FW_DUMP_MODE_ADDMEM,
+		strategy_guest},
 };
 const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
 

@@ -7,13 +7,15 @@
 #define DUMP_TABLES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct dump_engine;
 
 /* A strategy moves the selected bytes from the crashed region into the dump. */
 struct dump_strategy {
-	const char *name; /* as in [dump] strategy = */
-	const char *help; /* one line for --help */
+	const char *name;    /* as in [dump] strategy = */
+	const char *help;    /* one line for --help */
+	uint32_t guest_mode; /* FW_DUMP_MODE_*: what a guest is told by the query call */
 	/* Runs to the end; called once, on the dumper's main thread.  0 or -errno. */
 	int (*run)(struct dump_engine *engine);
 };

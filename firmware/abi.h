@@ -53,28 +53,28 @@
 
 /* fw_header.status */
 #define FW_OK 0
-#define FW_ENOTSUP (-1) /* call number reserved or unknown, or not built into this VMM */
-#define FW_EBLOCK (-2) /* magic, version or size of the block is wrong */
-#define FW_EFAULT (-3) /* an address in the block is outside RAM */
-#define FW_EINVAL (-4) /* a field has a value that is not allowed */
-#define FW_EBUSY (-5) /* not now: e.g. a second panic call while the first is handled */
-#define FW_ENOSPC (-6) /* the host has no room for it */
+#define FW_ENOTSUP (-1)   /* call number reserved or unknown, or not built into this VMM */
+#define FW_EBLOCK (-2)    /* magic, version or size of the block is wrong */
+#define FW_EFAULT (-3)    /* an address in the block is outside RAM */
+#define FW_EINVAL (-4)    /* a field has a value that is not allowed */
+#define FW_EBUSY (-5)     /* not now: e.g. a second panic call while the first is handled */
+#define FW_ENOSPC (-6)    /* the host has no room for it */
 #define FW_PENDING 0x7fff /* what the guest writes before the call: still there afterwards = not seen */
 
 /* Limits of version 1 (our choice: bounds for the host, far above what a guest needs) */
-#define FW_CONSOLE_MAX 65536 /* bytes in one console write */
+#define FW_CONSOLE_MAX 65536     /* bytes in one console write */
 #define FW_PANIC_STRING_MAX 1024 /* bytes of the panic string that are kept */
-#define FW_PANIC_REGS_MAX 64 /* register areas in one panic call */
-#define FW_SELECT_MAX 65536 /* tuples in one selection list */
+#define FW_PANIC_REGS_MAX 64     /* register areas in one panic call */
+#define FW_SELECT_MAX 65536      /* tuples in one selection list */
 
 /* fw_query.dump_mode */
-#define FW_DUMP_MODE_VMM 0 /* the VMM dumps: one plain FW_PANIC is all there is to do */
+#define FW_DUMP_MODE_VMM 0       /* the VMM dumps: one plain FW_PANIC is all there is to do */
 #define FW_DUMP_MODE_HYPERCALL 1 /* the guest dumps by FW_DUMP_OPEN, _WRITE, _CLOSE */
-#define FW_DUMP_MODE_ADDMEM 2 /* the guest dumps by copying into memory from FW_MEM_ADD */
+#define FW_DUMP_MODE_ADDMEM 2    /* the guest dumps by copying into memory from FW_MEM_ADD */
 
 /* fw_panic.flags: at most one of them */
 #define FW_PANIC_BEGIN (1u << 0) /* the guest dumps by itself now: the call returns */
-#define FW_PANIC_END (1u << 1) /* the guest has dumped what it wants to: does not return */
+#define FW_PANIC_END (1u << 1)   /* the guest has dumped what it wants to: does not return */
 
 /* fw_dump_write.flags */
 #define FW_DUMP_RELEASE (1u << 0) /* the guest needs these bytes no more: give their memory back */
@@ -82,10 +82,10 @@
 #define FW_STREAMS_MAX 64 /* open streams, and areas of added memory, of one VM */
 
 /* fw_page_desc.flags */
-#define FW_PAGE_FREE (1u << 0) /* in the guest's allocator: its contents do not matter */
+#define FW_PAGE_FREE (1u << 0)     /* in the guest's allocator: its contents do not matter */
 #define FW_PAGE_RESERVED (1u << 1) /* not RAM the allocator manages (kernel image, tables) */
-#define FW_PAGE_SLAB (1u << 2) /* kernel objects */
-#define FW_PAGE_USER (1u << 3) /* belongs to an application */
+#define FW_PAGE_SLAB (1u << 2)     /* kernel objects */
+#define FW_PAGE_USER (1u << 3)     /* belongs to an application */
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
@@ -96,11 +96,11 @@ typedef uint64_t fw_gva_t; /* guest-virtual address, bytes */
 
 /* Starts every block. */
 struct fw_header {
-	uint32_t magic; /* IN  FW_MAGIC */
+	uint32_t magic;   /* IN  FW_MAGIC */
 	uint16_t version; /* IN  FW_VERSION */
-	uint16_t call; /* IN  FW_* call number */
-	uint32_t size; /* IN  bytes of the whole block, header included; at most FW_BLOCK_MAX */
-	int32_t status; /* OUT FW_OK or FW_E*; the guest puts FW_PENDING here first */
+	uint16_t call;    /* IN  FW_* call number */
+	uint32_t size;    /* IN  bytes of the whole block, header included; at most FW_BLOCK_MAX */
+	int32_t status;   /* OUT FW_OK or FW_E*; the guest puts FW_PENDING here first */
 };
 
 /* FW_QUERY: what this machine offers. */
@@ -108,29 +108,29 @@ struct fw_query {
 	struct fw_header h;
 	uint32_t version_min; /* OUT lowest interface version the VMM speaks */
 	uint32_t version_max; /* OUT highest */
-	uint64_t calls; /* OUT bit n set: call number n is answered */
-	uint64_t memory; /* OUT bytes of RAM of this VM */
-	uint32_t vcpus; /* OUT number of vCPUs; their APIC ids are 0 .. vcpus-1 */
-	uint32_t generation; /* OUT 0 for the first VM of this guest, +1 for each one after it */
-	uint32_t recovery; /* OUT 1 if this VM was started because the one before it crashed */
-	uint32_t tsc_khz; /* OUT frequency of the guest's TSC in kHz; 0 if unknown */
-	uint32_t dump_mode; /* OUT FW_DUMP_MODE_*: who is to dump when this VM panics */
-	uint32_t pad; /* OUT 0 */
+	uint64_t calls;       /* OUT bit n set: call number n is answered */
+	uint64_t memory;      /* OUT bytes of RAM of this VM */
+	uint32_t vcpus;       /* OUT number of vCPUs; their APIC ids are 0 .. vcpus-1 */
+	uint32_t generation;  /* OUT 0 for the first VM of this guest, +1 for each one after it */
+	uint32_t recovery;    /* OUT 1 if this VM was started because the one before it crashed */
+	uint32_t tsc_khz;     /* OUT frequency of the guest's TSC in kHz; 0 if unknown */
+	uint32_t dump_mode;   /* OUT FW_DUMP_MODE_*: who is to dump when this VM panics */
+	uint32_t pad;         /* OUT 0 */
 };
 
 /* FW_CONSOLE_WRITE: append bytes to the console. */
 struct fw_console_write {
 	struct fw_header h;
-	fw_gpa_t buf; /* IN  first byte */
-	uint32_t len; /* IN  bytes, at most FW_CONSOLE_MAX */
+	fw_gpa_t buf;     /* IN  first byte */
+	uint32_t len;     /* IN  bytes, at most FW_CONSOLE_MAX */
 	uint32_t written; /* OUT bytes taken: all of them when status is FW_OK */
 };
 
 /* One vCPU's registers at the fault, as the guest's own handler saved them. */
 struct fw_regs {
-	uint32_t cpu; /* vCPU number (APIC id) */
+	uint32_t cpu;    /* vCPU number (APIC id) */
 	uint32_t vector; /* exception vector, or 0xffffffff when there was no exception */
-	uint64_t error; /* error code pushed by the CPU, or 0 */
+	uint64_t error;  /* error code pushed by the CPU, or 0 */
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp;
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t rip, rflags, cs, ss, cr2, cr3;
@@ -138,14 +138,14 @@ struct fw_regs {
 
 /* One tuple of a selection list: pages to dump. */
 struct fw_select {
-	fw_gva_t addr; /* guest-virtual address in the address space of fw_panic.page_table */
+	fw_gva_t addr;  /* guest-virtual address in the address space of fw_panic.page_table */
 	uint64_t pages; /* 4 KiB pages from there on */
 };
 
 /* One page descriptor of the array that fw_panic.page_desc names; index = page frame number. */
 struct fw_page_desc {
 	uint32_t refcount; /* 0: nobody uses the page */
-	uint32_t flags; /* FW_PAGE_* */
+	uint32_t flags;    /* FW_PAGE_* */
 };
 
 /*
@@ -154,19 +154,19 @@ struct fw_page_desc {
  */
 struct fw_panic {
 	struct fw_header h;
-	uint64_t time_ns; /* IN  guest's own wall clock at the panic, ns since 1970, or 0 */
-	uint64_t tsc; /* IN  guest's TSC at the panic, or 0 */
-	uint32_t cpu; /* IN  vCPU that panicked */
-	uint32_t flags; /* IN  FW_PANIC_* */
-	fw_gpa_t string; /* IN  panic message, not necessarily NUL-terminated */
-	uint32_t string_len; /* IN  its bytes; what is over FW_PANIC_STRING_MAX is cut */
-	uint32_t nr_regs; /* IN  entries at @regs, at most FW_PANIC_REGS_MAX */
-	fw_gpa_t regs; /* IN  array of struct fw_regs */
-	fw_gpa_t page_table; /* IN  page-table root (CR3 value) for the tuples of @select */
-	fw_gpa_t page_desc; /* IN  array of struct fw_page_desc */
+	uint64_t time_ns;      /* IN  guest's own wall clock at the panic, ns since 1970, or 0 */
+	uint64_t tsc;          /* IN  guest's TSC at the panic, or 0 */
+	uint32_t cpu;          /* IN  vCPU that panicked */
+	uint32_t flags;        /* IN  FW_PANIC_* */
+	fw_gpa_t string;       /* IN  panic message, not necessarily NUL-terminated */
+	uint32_t string_len;   /* IN  its bytes; what is over FW_PANIC_STRING_MAX is cut */
+	uint32_t nr_regs;      /* IN  entries at @regs, at most FW_PANIC_REGS_MAX */
+	fw_gpa_t regs;         /* IN  array of struct fw_regs */
+	fw_gpa_t page_table;   /* IN  page-table root (CR3 value) for the tuples of @select */
+	fw_gpa_t page_desc;    /* IN  array of struct fw_page_desc */
 	uint64_t nr_page_desc; /* IN  its entries; entry n describes guest frame n */
-	fw_gpa_t select; /* IN  array of struct fw_select */
-	uint64_t nr_select; /* IN  its entries, at most FW_SELECT_MAX */
+	fw_gpa_t select;       /* IN  array of struct fw_select */
+	uint64_t nr_select;    /* IN  its entries, at most FW_SELECT_MAX */
 };
 
 /*
@@ -182,18 +182,18 @@ struct fw_panic {
 /* FW_DUMP_OPEN: a stream for guest-physical [start, start + len); ranges of streams may not overlap. */
 struct fw_dump_open {
 	struct fw_header h;
-	fw_gpa_t start; /* IN  multiple of 4 KiB */
-	uint64_t len; /* IN  bytes, multiple of 4 KiB, inside one run of RAM */
+	fw_gpa_t start;  /* IN  multiple of 4 KiB */
+	uint64_t len;    /* IN  bytes, multiple of 4 KiB, inside one run of RAM */
 	uint32_t stream; /* OUT 1 .. FW_STREAMS_MAX */
-	uint32_t pad; /* IN  0 */
+	uint32_t pad;    /* IN  0 */
 };
 
 /* FW_DUMP_WRITE: like write(2) at the stream's position, which advances; several vCPUs may share it. */
 struct fw_dump_write {
 	struct fw_header h;
 	uint32_t stream; /* IN */
-	uint32_t flags; /* IN  FW_DUMP_RELEASE or 0 */
-	fw_gpa_t buf; /* IN  first byte, in RAM */
+	uint32_t flags;  /* IN  FW_DUMP_RELEASE or 0 */
+	fw_gpa_t buf;    /* IN  first byte, in RAM */
 	uint64_t len; /* IN  bytes; what is beyond the stream's end gives FW_EINVAL, nothing is written */
 	uint64_t written; /* OUT bytes: all of @len when the status is FW_OK */
 };
@@ -201,7 +201,7 @@ struct fw_dump_write {
 struct fw_dump_close {
 	struct fw_header h;
 	uint32_t stream; /* IN */
-	uint32_t pad; /* IN  0 */
+	uint32_t pad;    /* IN  0 */
 };
 
 /*
@@ -211,7 +211,7 @@ struct fw_dump_close {
 struct fw_mem_add {
 	struct fw_header h;
 	fw_gpa_t start; /* IN  multiple of 4 KiB */
-	uint64_t len; /* IN  bytes, multiple of 4 KiB, inside one run of RAM; areas may not overlap */
+	uint64_t len;   /* IN  bytes, multiple of 4 KiB, inside one run of RAM; areas may not overlap */
 	fw_gpa_t added; /* OUT where it appears, multiple of 2 MiB plus start % 2 MiB, above all RAM */
 };
 
@@ -236,7 +236,7 @@ struct fw_heartbeat {
 struct fw_power {
 	struct fw_header h;
 	uint32_t code; /* IN  0; another value is reported in the event log and in the log line */
-	uint32_t pad; /* IN  0 */
+	uint32_t pad;  /* IN  0 */
 };
 
 #define FW_OFFSET_ASSERT(type, field, offset)                                                              \

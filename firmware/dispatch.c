@@ -12,6 +12,11 @@ union fw_block {
 	struct fw_query query;
 	struct fw_console_write console_write;
 	struct fw_panic panic;
+	struct fw_dump_open dump_open;
+	struct fw_dump_write dump_write;
+	struct fw_dump_close dump_close;
+	struct fw_mem_add mem_add;
+	struct fw_mem_remove mem_remove;
 	struct fw_ready ready;
 	struct fw_heartbeat heartbeat;
 	struct fw_power power;
@@ -27,9 +32,11 @@ struct fw_context {
 struct fw_call {
 	const char *name;
 	uint32_t size; /* bytes of the call's struct; a longer block is fine, its rest is ignored */
-	bool out; /* has OUT fields besides the status: the struct is copied back */
+	bool out;      /* has OUT fields besides the status: the struct is copied back */
 	int32_t (*handle)(struct fw_context *context, union fw_block *block); /* NULL: not supported */
 };
+
+static bool is_answered(const struct fw_machine_ops *ops, uint32_t call);
 
 static int32_t call_query(struct fw_context *c, union fw_block *b)
 {
@@ -39,7 +46,7 @@ static int32_t call_query(struct fw_context *c, union fw_block *b)
 	query->version_max = FW_VERSION;
 	query->calls = 0;
 	for (uint32_t i = 0; i < FW_NR_CALLS; i++)
-		if (fw_call_supported(i))
+		if (is_answered(c->ops, i))
 			query->calls |= 1ull << i;
 	c->ops->query(c->machine, query);
 	return FW_OK;
@@ -96,9 +103,47 @@ static int32_t call_panic(struct fw_context *c, union fw_block *b)
 	if (call->nr_select > FW_SELECT_MAX)
 		call->nr_select = 0;
 	status = c->ops->panic(c->machine, c->cpu, call, args->string, string_len, args->regs, nr_regs);
-	c->verdict = FW_VERDICT_STOP;
+	/* one that begins a dump of its own, or may not, has more to do; every other one is over */
+	c->verdict = call->flags & FW_PANIC_BEGIN ? FW_VERDICT_CONTINUE : FW_VERDICT_STOP;
 	free(args);
 	return status;
+}
+
+static int32_t call_dump_open(struct fw_context *c, union fw_block *b)
+{
+	b->dump_open.stream = 0;
+	return c->ops->dump_open(c->machine, b->dump_open.start, b->dump_open.len, &b->dump_open.stream);
+}
+
+static int32_t call_dump_write(struct fw_context *c, union fw_block *b)
+{
+	struct fw_dump_write *call = &b->dump_write;
+	int32_t status;
+
+	call->written = 0;
+	if (call->flags & ~FW_DUMP_RELEASE)
+		return FW_EINVAL;
+	status = c->ops->dump_write(
+		c->machine, call->stream, call->buf, call->len, call->flags & FW_DUMP_RELEASE);
+	if (status == FW_OK)
+		call->written = call->len;
+	return status;
+}
+
+static int32_t call_dump_close(struct fw_context *c, union fw_block *b)
+{
+	return c->ops->dump_close(c->machine, b->dump_close.stream);
+}
+
+static int32_t call_mem_add(struct fw_context *c, union fw_block *b)
+{
+	b->mem_add.added = 0;
+	return c->ops->mem_add(c->machine, b->mem_add.start, b->mem_add.len, &b->mem_add.added);
+}
+
+static int32_t call_mem_remove(struct fw_context *c, union fw_block *b)
+{
+	return c->ops->mem_remove(c->machine, b->mem_remove.added);
 }
 
 static int32_t call_ready(struct fw_context *c, union fw_block *b)
@@ -129,11 +174,11 @@ static const struct fw_call calls[FW_NR_CALLS] = {
 	[FW_QUERY] = {"query", sizeof(struct fw_query), true, call_query},
 	[FW_CONSOLE_WRITE] = {"console-write", sizeof(struct fw_console_write), true, call_console_write},
 	[FW_PANIC] = {"panic", sizeof(struct fw_panic), false, call_panic},
-	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_header), false, NULL},
-	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_header), false, NULL},
-	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_header), false, NULL},
-	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_header), false, NULL},
-	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_header), false, NULL},
+	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_dump_open), true, call_dump_open},
+	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_dump_write), true, call_dump_write},
+	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_dump_close), false, call_dump_close},
+	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_mem_add), true, call_mem_add},
+	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_mem_remove), false, call_mem_remove},
 	[FW_EVENTS_POLL] = {"events-poll", sizeof(struct fw_header), false, NULL},
 	[FW_EVENTS_ACK] = {"events-ack", sizeof(struct fw_header), false, NULL},
 	[FW_READY] = {"ready", sizeof(struct fw_ready), false, call_ready},
@@ -150,6 +195,14 @@ const char *fw_call_name(uint32_t call)
 int fw_call_supported(uint32_t call)
 {
 	return call < FW_NR_CALLS && calls[call].handle;
+}
+
+/* The calls of a guest that dumps by itself need a machine that can take them. */
+static bool is_answered(const struct fw_machine_ops *ops, uint32_t call)
+{
+	bool guest_dumps = call >= FW_DUMP_OPEN && call <= FW_MEM_REMOVE;
+
+	return fw_call_supported(call) && (!guest_dumps || ops->dump_open);
 }
 
 /*
@@ -170,7 +223,7 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 		return FW_EBLOCK;
 	if (block->h.size < sizeof(block->h) || block->h.size > FW_BLOCK_MAX)
 		return FW_EBLOCK;
-	if (!fw_call_supported(block->h.call))
+	if (!is_answered(c->ops, block->h.call))
 		return FW_ENOTSUP;
 	call = &calls[block->h.call];
 	if (block->h.size < call->size)

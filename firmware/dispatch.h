@@ -15,13 +15,14 @@
 
 #include "firmware/abi.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* What the calling vCPU does next. */
 enum fw_verdict {
 	FW_VERDICT_CONTINUE, /* return to the guest */
-	FW_VERDICT_STOP, /* the VM is over: panic, reboot, power off */
+	FW_VERDICT_STOP,     /* the VM is over: panic, reboot, power off */
 };
 
 /*
@@ -39,10 +40,20 @@ struct fw_machine_ops {
 	int32_t (*console_write)(void *machine, const char *text, uint32_t len);
 	/*
 	 * @call: validated numbers, addresses as given.  @string is not terminated.  FW_EBUSY when the
-	 * VM has ended already.
+	 * VM has ended already.  With FW_PANIC_BEGIN in @call->flags the guest goes on afterwards,
+	 * whatever the status.
 	 */
 	int32_t (*panic)(void *machine, uint32_t cpu, const struct fw_panic *call, const char *string,
 		uint32_t string_len, const struct fw_regs *regs, uint32_t nr_regs);
+	/*
+	 * Dumping by the guest itself; all five or none (NULL: FW_ENOTSUP).  Numbers are as given:
+	 * nothing is validated but the flags.
+	 */
+	int32_t (*dump_open)(void *machine, fw_gpa_t start, uint64_t len, uint32_t *ret_stream);
+	int32_t (*dump_write)(void *machine, uint32_t stream, fw_gpa_t buf, uint64_t len, bool release);
+	int32_t (*dump_close)(void *machine, uint32_t stream);
+	int32_t (*mem_add)(void *machine, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added);
+	int32_t (*mem_remove)(void *machine, fw_gpa_t added);
 	int32_t (*ready)(void *machine, uint32_t cpu);
 	int32_t (*heartbeat)(void *machine, uint32_t cpu, uint64_t progress);
 	int32_t (*reboot)(void *machine, uint32_t cpu, uint32_t code);

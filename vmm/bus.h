@@ -21,13 +21,13 @@
 /* What a vCPU does after an access. */
 enum bus_verdict {
 	BUS_CONTINUE, /* run on */
-	BUS_STOP, /* the guest must not execute another instruction (panic, power off) */
+	BUS_STOP,     /* the guest must not execute another instruction (panic, power off) */
 };
 
 struct bus_access {
-	uint32_t cpu; /* vCPU that makes the access */
+	uint32_t cpu;    /* vCPU that makes the access */
 	uint64_t offset; /* bytes from the start of the device's range */
-	uint32_t len; /* bytes: 1, 2, 4 or 8 */
+	uint32_t len;    /* bytes: 1, 2, 4 or 8 */
 };
 
 struct bus_device_ops {

@@ -10,7 +10,7 @@
 struct command {
 	const char *name;
 	const char *usage; /* arguments, for --help */
-	const char *help; /* one line */
+	const char *help;  /* one line */
 	/* @argv[0] is the command's name.  Result: exit code (exit_codes.h). */
 	int (*run)(int argc, char **argv);
 };

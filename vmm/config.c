@@ -21,14 +21,14 @@
 struct reader {
 	struct config *config;
 	const char *path;
-	FILE *stream; /* borrowed */
-	int line; /* number of the line in hand, from 1 */
+	FILE *stream;    /* borrowed */
+	int line;        /* number of the line in hand, from 1 */
 	const char *buf; /* borrowed: libinih's buffer with that line */
 	size_t buf_size;
 	int errors;
 	const struct config_option *last; /* option of the previous key line, NULL if it was wrong */
-	char value[VALUE_MAX]; /* its value so far */
-	int set_at[64]; /* line that set options[i], 0 = none yet */
+	char value[VALUE_MAX];            /* its value so far */
+	int set_at[64];                   /* line that set options[i], 0 = none yet */
 };
 
 static char *read_line(char *buf, int size, void *opaque)
@@ -331,7 +331,9 @@ static int computed_defaults(struct config *config)
 	if (!err && asprintf(&dir, "/dev/shm/minivmm/%s", config->vm.name) < 0)
 		err = -ENOMEM;
 	if (!err)
-		err = set_default(&config->dump.dir, dir);
+		err = set_default(&config->vm.memory_dir, dir);
+	if (!err)
+		err = set_default(&config->dump.dir, config->vm.memory_dir);
 	return err;
 }
 

@@ -20,27 +20,29 @@
 struct config {
 	char *path; /* of the file, for messages */
 	struct {
-		char *name; /* of the guest: directory, dump names, messages */
+		char *name;   /* of the guest: directory, dump names, messages */
 		char *kernel; /* ELF file with a PVH entry note */
 		char *cmdline;
-		uint64_t memory; /* bytes, multiple of 2 MiB */
+		uint64_t memory;  /* bytes, multiple of 2 MiB */
+		char *memory_dir; /* on tmpfs: guest RAM */
 		uint64_t vcpus;
 		uint64_t watchdog; /* ns without a heartbeat that count as a hang; 0 = off */
 	} vm;
 	struct {
 		bool enabled;
-		char *dir; /* on tmpfs: regions and published dumps */
-		uint64_t huge_pages; /* index into huge_pages_names: auto, off */
-		uint64_t strategy; /* index into dump_strategies[] */
-		uint64_t select; /* index into dump_selectors[] */
-		uint64_t chunk; /* bytes */
-		uint64_t workers; /* 0 = chosen by the dumper */
+		char *dir;              /* of published dumps */
+		uint64_t huge_pages;    /* index into huge_pages_names: auto, off */
+		uint64_t strategy;      /* index into dump_strategies[] */
+		uint64_t select;        /* index into dump_selectors[] */
+		uint64_t chunk;         /* bytes */
+		uint64_t guest_timeout; /* ns that a guest may take to dump by itself */
+		uint64_t workers;       /* 0 = chosen by the dumper */
 	} dump;
 	struct {
 		bool enabled;
-		char *kernel; /* default: vm.kernel */
-		char *cmdline; /* default: vm.cmdline */
-		uint64_t max; /* recoveries in a row; 0 = none at all */
+		char *kernel;     /* default: vm.kernel */
+		char *cmdline;    /* default: vm.cmdline */
+		uint64_t max;     /* recoveries in a row; 0 = none at all */
 		uint64_t backoff; /* ns before a recovery that follows a crashed recovery; doubles */
 	} recovery;
 	struct {

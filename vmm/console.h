@@ -24,21 +24,21 @@
 #define CONSOLE_RESERVE KIB(64)
 
 struct console {
-	int out_fd; /* owned unless it is stdout; -1 = output is dropped */
-	int in_fd; /* borrowed: stdin; -1 = no input */
-	bool raw; /* the terminal's mode was changed */
+	int out_fd;           /* owned unless it is stdout; -1 = output is dropped */
+	int in_fd;            /* borrowed: stdin; -1 = no input */
+	bool raw;             /* the terminal's mode was changed */
 	struct termios saved; /* its mode before */
-	bool escape; /* event loop only: Ctrl-A was the last key */
+	bool escape;          /* event loop only: Ctrl-A was the last key */
 	pthread_t thread;
 	bool started;
 	pthread_mutex_t lock;
-	pthread_cond_t filled; /* the writer waits here */
+	pthread_cond_t filled;  /* the writer waits here */
 	pthread_cond_t drained; /* vCPUs and console_flush wait here */
-	char *buffer; /* owned; guarded by lock: ring of CONSOLE_BUFFER + CONSOLE_RESERVE bytes */
-	uint64_t head, tail; /* guarded by lock: bytes ever put in and ever written out */
-	bool busy; /* guarded by lock: a text is half written, others wait */
-	bool quit; /* guarded by lock */
-	bool failed; /* guarded by lock: writing failed, output is dropped from here on */
+	char *buffer;           /* owned; guarded by lock: ring of CONSOLE_BUFFER + CONSOLE_RESERVE bytes */
+	uint64_t head, tail;    /* guarded by lock: bytes ever put in and ever written out */
+	bool busy;              /* guarded by lock: a text is half written, others wait */
+	bool quit;              /* guarded by lock */
+	bool failed;            /* guarded by lock: writing failed, output is dropped from here on */
 };
 
 /*

@@ -6,9 +6,11 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/tables.h"
 #include "vmm/exit_codes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -20,11 +22,11 @@
 #define STABLE_NS (60 * NSEC_PER_SEC)
 
 /* Brings the counters of the crash loop up to date with the death of @vm. */
-static void count_crash(struct guest *guest, const struct vm *vm)
+static void count_crash(struct guest *guest, const struct vm *vm, const struct vm_end *end)
 {
 	uint64_t ready = atomic_load(&vm->ready_ns);
 
-	if (ready && vm->end.ns - ready >= STABLE_NS)
+	if (ready && end->ns - ready >= STABLE_NS)
 		guest->recoveries = 0;
 	if (ready || !vm->recovery)
 		guest->unready = 0;
@@ -59,6 +61,22 @@ static void say_no_recovery(struct guest *guest)
 		guest->exit_code = EXIT_CRASHED;
 }
 
+/* True if the configured strategy is one that the guest itself carries out. */
+static bool guest_strategy_of(const struct guest *guest)
+{
+	return dump_strategies[guest->config->dump.strategy].guest_mode != FW_DUMP_MODE_VMM;
+}
+
+/* The first strategy that needs no guest: for guests that cannot dump, or failed to. */
+static uint32_t fallback_strategy(void)
+{
+	uint32_t i = 0;
+
+	while (dump_strategies[i].guest_mode != FW_DUMP_MODE_VMM)
+		i++;
+	return i;
+}
+
 /* Starts the recovery VM, or gives up with a reason.  True if one runs. */
 static bool start_recovery(struct guest *guest, struct dump_job *job)
 {
@@ -76,17 +94,17 @@ static bool start_recovery(struct guest *guest, struct dump_job *job)
 	return true;
 }
 
-static void say_crash(struct guest *guest, const struct vm *dead, bool recovering)
+static void say_crash(struct guest *guest, const struct vm *dead, const struct vm_end *end, bool recovering)
 {
 	char reason[1280];
 
 	/* first what the guest itself said last, then what we say of it */
 	console_flush(&guest->console, 100 * NSEC_PER_MSEC);
-	report_reason(&dead->end, dead->record, reason, sizeof(reason));
+	report_reason(end, dead->record, reason, sizeof(reason));
 	log_error("generation %u: crash: %s", dead->generation, reason);
-	EVENT_AT(&guest->events, "crash", dead->end.ns, dead->generation,
-		EV_STR("reason", dump_reason_name(dead->end.reason)), EV_U64("cpu", dead->end.cpu),
-		EV_U64("detail", dead->end.detail), EV_STR("text", reason));
+	EVENT_AT(&guest->events, "crash", end->ns, dead->generation,
+		EV_STR("reason", dump_reason_name(end->reason)), EV_U64("cpu", end->cpu),
+		EV_U64("detail", end->detail), EV_STR("text", reason));
 	if (recovering)
 		log_info("generation %u: recovery VM started", guest->generation);
 }
@@ -112,6 +130,46 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram));
 }
 
+/* Starts the recovery VM of @dead, now or after a pause, if there is to be one. */
+static bool recover_from(
+	struct guest *guest, const struct vm *dead, const struct vm_end *end, struct dump_job *job)
+{
+	uint64_t pause;
+
+	count_crash(guest, dead, end);
+	pause = backoff(guest);
+	if (!may_recover(guest))
+		return false;
+	if (job) {
+		job->awaits_recovery = true;
+		job->successor = guest->next_generation;
+	}
+	if (!pause)
+		return start_recovery(guest, job);
+	guest->recover_at_ns = clock_mono_ns() + pause;
+	guest->recover_job = job;
+	return false;
+}
+
+static void say_recovery(struct guest *guest)
+{
+	if (guest->recover_at_ns)
+		log_info("recovery in %" PRIu64 " ms (recovery.backoff)",
+			(guest->recover_at_ns - u64_min(clock_mono_ns(), guest->recover_at_ns)) /
+				NSEC_PER_MSEC);
+	else if (!guest->vm)
+		say_no_recovery(guest);
+}
+
+static void park(struct vm *dead)
+{
+	if (vm_park(dead, PARK_TIMEOUT_NS))
+		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
+			 "dump",
+			dead->generation);
+	dump_record_mark(dead->record, DUMP_MOMENT_PARKED, clock_mono_ns());
+}
+
 /*
  * What happens when a VM dies.  The order is the point: nothing that takes time with the size of the
  * guest stands between the crash and the recovery VM's first instruction.
@@ -120,48 +178,93 @@ void crash_handle(struct guest *guest)
 {
 	struct vm *dead = guest->vm;
 	struct dump_job *job = NULL;
-	bool recover, recovering = false;
-	uint64_t pause;
-	int err;
+	bool recovering;
 
 	/* 1. Every vCPU stops; its own thread saves its registers. */
-	err = vm_park(dead, PARK_TIMEOUT_NS);
-	if (err)
-		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
-			 "dump",
-			dead->generation);
+	park(dead);
 	guest->vm = NULL;
 
 	/* 2. What the dumper must know. */
 	if (guest->config->dump.enabled)
-		job = jobs_add(guest, dead, clock_mono_ns());
+		job = jobs_add(guest, dead, &dead->end);
+	if (job && guest_strategy_of(guest))
+		job->record->options.strategy = fallback_strategy();
 
 	/* 3. The recovery VM runs: it waits for nothing below. */
-	count_crash(guest, dead);
-	recover = may_recover(guest);
-	pause = backoff(guest);
-	if (recover && job) {
-		job->awaits_recovery = true;
-		job->successor = guest->next_generation;
-	}
-	if (recover && !pause)
-		recovering = start_recovery(guest, job);
+	recovering = recover_from(guest, dead, &dead->end, job);
 
 	/* 4. The dumper takes over the memory. */
 	jobs_submit(guest);
 
 	/* 5. The rest of the dead VM goes, in a thread of its own. */
-	say_crash(guest, dead, recovering);
+	say_crash(guest, dead, &dead->end, recovering);
 	if (job)
 		say_dump(guest, dead, job);
 	jobs_settle(guest, dead->generation, 0);
 	guest_reap(guest, dead);
+	say_recovery(guest);
+}
 
-	if (recover && pause) {
-		log_info("recovery in %" PRIu64 " ms (recovery.backoff)", pause / NSEC_PER_MSEC);
-		guest->recover_at_ns = clock_mono_ns() + pause;
-		guest->recover_job = job;
-	} else if (!recover) {
-		say_no_recovery(guest);
+/*
+ * The same for a guest that dumps by itself: it goes on beside the recovery VM until it says that it
+ * is done, crashes again, or takes too long.
+ */
+void crash_begin(struct guest *guest)
+{
+	struct vm *dead = guest->vm;
+	struct dump_job *job;
+	bool recovering;
+
+	guest->vm = NULL;
+	dead->next_dying = guest->dying;
+	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
+	guest->dying = dead;
+	job = jobs_add(guest, dead, &dead->crash);
+	if (job)
+		job->held = true;
+	recovering = recover_from(guest, dead, &dead->crash, job);
+	if (job)
+		jobs_announce(guest, job, dead);
+	say_crash(guest, dead, &dead->crash, recovering);
+	log_info("generation %u: the guest dumps by itself (strategy %s)", dead->generation,
+		dump_strategies[guest->config->dump.strategy].name);
+	jobs_settle(guest, dead->generation, 0);
+	say_recovery(guest);
+}
+
+static void remove_dying(struct guest *guest, const struct vm *vm)
+{
+	struct vm **at = &guest->dying;
+
+	while (*at && *at != vm)
+		at = &(*at)->next_dying;
+	if (*at)
+		*at = vm->next_dying;
+}
+
+void crash_finish(struct guest *guest, struct vm *vm)
+{
+	bool ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
+	bool complete = ended && vm->end.guest_dumped;
+	struct dump_job *job = jobs_find_held(guest, vm->generation);
+	char reason[1280] = "it took longer than dump.guest_timeout";
+
+	park(vm);
+	remove_dying(guest, vm);
+	if (ended)
+		report_reason(&vm->end, NULL, reason, sizeof(reason));
+	if (!complete)
+		log_warn("generation %u: the guest did not finish its dump (%s); it is dumped without it",
+			vm->generation, reason);
+	EVENT(&guest->events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
+		EV_U64("written", vm->guest_dump.written));
+	if (job) {
+		if (!complete)
+			job->record->options.strategy = fallback_strategy();
+		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
+		job->held = false;
+		jobs_submit(guest);
+		say_dump(guest, vm, job);
 	}
+	guest_reap(guest, vm);
 }

@@ -109,10 +109,9 @@ static void mount_huge_root(void)
 		log_debug("mounted a tmpfs with huge pages on %s", DUMP_ROOT);
 }
 
-int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size)
+int dump_dir_open_any(const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size)
 {
 	autoclose int fd = -1;
-	struct statfs fs;
 	struct stat st;
 	int err;
 
@@ -120,7 +119,7 @@ int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why
 		!strncmp(path, DUMP_ROOT "/", strlen(DUMP_ROOT "/")))
 		mount_huge_root();
 	err = make_and_open(path, &fd);
-	if (!err && (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0))
+	if (!err && fstat(fd, &st) < 0)
 		err = -errno;
 	if (err) {
 		snprintf(why, why_size, "%s: %s", path, strerror(-err));
@@ -131,8 +130,26 @@ int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why
 			geteuid());
 		return -EPERM;
 	}
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int dump_dir_open(const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size)
+{
+	autoclose int fd = -1;
+	struct statfs fs;
+	int err;
+
+	err = dump_dir_open_any(path, huge, &fd, why, why_size);
+	if (err)
+		return err;
+	if (fstatfs(fd, &fs) < 0) {
+		err = -errno;
+		snprintf(why, why_size, "%s: %s", path, strerror(-err));
+		return err;
+	}
 	if (fs.f_type != TMPFS_MAGIC) {
-		snprintf(why, why_size, "%s: not on tmpfs; guest RAM and dumps need shared memory", path);
+		snprintf(why, why_size, "%s: not on tmpfs; guest RAM needs shared memory", path);
 		return -ENOTSUP;
 	}
 	*ret_fd = take_fd(&fd);

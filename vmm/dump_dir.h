@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/dump_dir.h - the directory on tmpfs where a guest's RAM and its dumps live.
+ * vmm/dump_dir.h - the directories where a guest's RAM (on tmpfs) and its dumps (anywhere) live.
  *
  * The default is /dev/shm/minivmm/<guest>.  As root, /dev/shm/minivmm itself becomes a tmpfs mounted
  * huge=always on first use (and stays: dumps live there), because /dev/shm seldom has huge pages and
@@ -25,11 +25,15 @@
 int warn_unused dump_dir_open(
 	const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size);
 
+/* The same for a directory of dumps alone, which may be on any file system. */
+int warn_unused dump_dir_open_any(
+	const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size);
+
 /* What the file system of an open directory offers. */
 struct dump_dir_facts {
-	uint64_t size; /* bytes of the file system */
+	uint64_t size;      /* bytes of the file system */
 	uint64_t available; /* bytes free */
-	bool huge; /* a touched byte was backed by a 2 MiB page */
+	bool huge;          /* a touched byte was backed by a 2 MiB page */
 };
 
 /* dump_dir_probe - touch one byte of a temporary file in @dir_fd and look.  -errno on failure. */

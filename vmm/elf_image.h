@@ -16,10 +16,10 @@
 #define ELF_IMAGE_SEGMENTS_MAX 32
 
 struct elf_segment {
-	uint64_t file_off; /* bytes */
+	uint64_t file_off;  /* bytes */
 	uint64_t file_size; /* bytes to copy */
-	uint64_t gpa; /* where to; p_paddr */
-	uint64_t mem_size; /* bytes it occupies; what is over file_size is zero */
+	uint64_t gpa;       /* where to; p_paddr */
+	uint64_t mem_size;  /* bytes it occupies; what is over file_size is zero */
 };
 
 struct elf_image {

@@ -44,6 +44,7 @@ static void op_query(void *machine, struct fw_query *query)
 	query->generation = vm->generation;
 	query->recovery = vm->recovery;
 	query->tsc_khz = vm->tsc_khz;
+	query->dump_mode = vm->shared->dump_mode;
 }
 
 static int32_t op_console_write(void *machine, const char *text, uint32_t len)
@@ -54,6 +55,17 @@ static int32_t op_console_write(void *machine, const char *text, uint32_t len)
 	return FW_OK;
 }
 
+/* What the guest says of its panic; whoever claimed the record may call this, once. */
+static void fill_record(struct dump_record *record, const struct fw_panic *call, const char *string,
+	uint32_t string_len, const struct fw_regs *regs, uint32_t nr_regs)
+{
+	record->panic = *call;
+	record->panic_string_len = string_len;
+	memcpy(record->panic_string, string, string_len);
+	record->nr_regs = nr_regs;
+	memcpy(record->regs, regs, nr_regs * sizeof(regs[0]));
+}
+
 static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call, const char *string,
 	uint32_t string_len, const struct fw_regs *regs, uint32_t nr_regs)
 {
@@ -61,18 +73,62 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 		.kind = VM_END_CRASH, .reason = DUMP_REASON_PANIC, .cpu = cpu, .ns = clock_mono_ns()};
 	struct vm *vm = machine;
 
-	/* The record belongs to whoever ends the VM: claim that first, publish after it is filled in. */
+	/* The record belongs to whoever announces the crash first: claim that, fill it in, publish. */
+	if (call->flags & FW_PANIC_BEGIN) {
+		int err;
+
+		if (vm->shared->dump_mode == FW_DUMP_MODE_VMM)
+			return FW_ENOTSUP;
+		if (atomic_load(&vm->ended) || atomic_exchange(&vm->crash_claimed, true))
+			return FW_EBUSY;
+		err = guest_dump_begin(vm, vm->shared->dump_dir_fd);
+		if (err) {
+			log_debug("generation %u: no file for the guest's dump: %s", vm->generation,
+				strerror(-err));
+			atomic_store(&vm->crash_claimed, false); /* a plain panic call may follow */
+			return FW_ENOSPC;
+		}
+		fill_record(vm->record, call, string, string_len, regs, nr_regs);
+		vm->crash = end;
+		atomic_store_explicit(&vm->dying, true, memory_order_release);
+		vm_notify(vm);
+		return FW_OK;
+	}
+	end.guest_dumped = (call->flags & FW_PANIC_END) && atomic_load(&vm->guest_dump.active);
 	if (atomic_exchange(&vm->ended, true))
 		return FW_EBUSY;
-	vm->record->panic = *call;
-	vm->record->panic_string_len = string_len;
-	memcpy(vm->record->panic_string, string, string_len);
-	vm->record->nr_regs = nr_regs;
-	memcpy(vm->record->regs, regs, nr_regs * sizeof(regs[0]));
+	/* of a guest that dumped, or tried to, the first call says what happened */
+	if (!atomic_exchange(&vm->crash_claimed, true))
+		fill_record(vm->record, call, string, string_len, regs, nr_regs);
 	vm->end = end;
 	atomic_store_explicit(&vm->end_valid, true, memory_order_release);
 	vm_notify(vm);
 	return FW_OK;
+}
+
+static int32_t op_dump_open(void *machine, fw_gpa_t start, uint64_t len, uint32_t *ret_stream)
+{
+	return guest_dump_open(machine, start, len, ret_stream);
+}
+
+static int32_t op_dump_write(void *machine, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
+{
+	return guest_dump_write(machine, stream, buf, len, give_back);
+}
+
+static int32_t op_dump_close(void *machine, uint32_t stream)
+{
+	return guest_dump_close(machine, stream);
+}
+
+static int32_t op_mem_add(void *machine, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added)
+{
+	return guest_dump_mem_add(machine, start, len, ret_added);
+}
+
+static int32_t op_mem_remove(void *machine, fw_gpa_t added)
+{
+	return guest_dump_mem_remove(machine, added);
 }
 
 static int32_t op_ready(void *machine, uint32_t cpu)
@@ -119,6 +175,11 @@ static const struct fw_machine_ops machine_ops = {
 	.query = op_query,
 	.console_write = op_console_write,
 	.panic = op_panic,
+	.dump_open = op_dump_open,
+	.dump_write = op_dump_write,
+	.dump_close = op_dump_close,
+	.mem_add = op_mem_add,
+	.mem_remove = op_mem_remove,
 	.ready = op_ready,
 	.heartbeat = op_heartbeat,
 	.reboot = op_reboot,

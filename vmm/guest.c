@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/tables.h"
 #include "vmm/dump_dir.h"
 #include "vmm/exit_codes.h"
 
@@ -198,6 +199,20 @@ static void handle_reboot(struct guest *guest)
 		guest_start_vm(guest, vm, NULL);
 }
 
+/* VMs that dump by themselves: those that are done, and those out of time. */
+static void check_dying(struct guest *guest)
+{
+	uint64_t now = clock_mono_ns();
+	struct vm *vm, *next;
+
+	for (vm = guest->dying; vm; vm = next) {
+		next = vm->next_dying;
+		if (atomic_load_explicit(&vm->end_valid, memory_order_acquire) ||
+			now >= vm->dying_deadline_ns)
+			crash_finish(guest, vm);
+	}
+}
+
 static void check_vm(struct guest *guest)
 {
 	const struct vm *vm = guest->vm;
@@ -205,6 +220,10 @@ static void check_vm(struct guest *guest)
 	if (!vm)
 		return;
 	announce(guest);
+	if (atomic_load_explicit(&vm->dying, memory_order_acquire)) {
+		crash_begin(guest);
+		return;
+	}
 	/* pairs with the release in vm_end */
 	if (!atomic_load_explicit(&vm->end_valid, memory_order_acquire))
 		return;
@@ -254,6 +273,8 @@ static int next_timeout(const struct guest *guest)
 
 	if (guest->recover_at_ns)
 		at = u64_min(at, guest->recover_at_ns);
+	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
+		at = u64_min(at, vm->dying_deadline_ns);
 	if (at == UINT64_MAX)
 		return -1;
 	return at <= now ? 0 : (int)u64_min((at - now) / NSEC_PER_MSEC + 1, 1000);
@@ -314,7 +335,8 @@ static void handle_input(struct guest *guest)
 
 static bool is_over(const struct guest *guest)
 {
-	return guest->abandon || (!guest->vm && !guest->recover_at_ns && !jobs_busy(guest));
+	return guest->abandon ||
+	       (!guest->vm && !guest->dying && !guest->recover_at_ns && !jobs_busy(guest));
 }
 
 static void handle_ready_fd(struct guest *guest, int fd)
@@ -343,6 +365,7 @@ static void event_loop(struct guest *guest)
 		for (int i = 0; i < n; i++)
 			handle_ready_fd(guest, ready[i].data.fd);
 		check_vm(guest);
+		check_dying(guest);
 		check_deadlines(guest);
 		prepare_standby(guest);
 	}
@@ -389,31 +412,47 @@ static int open_loop(struct guest *guest, const sigset_t *signals)
 	return err;
 }
 
-/* Opens dump.dir and locks it: two minivmm with one guest name would mix up their dumps. */
-static int open_dir(struct guest *guest)
+/* Opens vm.memory_dir and locks it: two minivmm with one guest name would mix up their files. */
+static int open_memory_dir(struct guest *guest)
 {
 	const struct config *config = guest->config;
 	struct dump_dir_facts facts;
 	char why[WHY_MAX], have[24];
 
-	if (dump_dir_open(config->dump.dir, (enum huge_pages)config->dump.huge_pages, &guest->dir_fd, why,
-		    sizeof(why))) {
-		log_error("[dump] dir: %s", why);
+	if (dump_dir_open(config->vm.memory_dir, (enum huge_pages)config->dump.huge_pages, &guest->dir_fd,
+		    why, sizeof(why))) {
+		log_error("[vm] memory_dir: %s", why);
 		return EXIT_HOST;
 	}
 	/* a descriptor of its own: the dumper shares dir_fd's open file, and may outlive this process */
 	guest->lock_fd = openat(guest->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (guest->lock_fd < 0 || flock(guest->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		log_error("[dump] dir: %s: %s", config->dump.dir,
+		log_error("[vm] memory_dir: %s: %s", config->vm.memory_dir,
 			errno == EWOULDBLOCK ? "another minivmm uses it" : strerror(errno));
 		return EXIT_HOST;
 	}
 	if (!dump_dir_probe(guest->dir_fd, &facts)) {
 		report_bytes(facts.available, have, sizeof(have));
 		if (facts.available < config->vm.memory)
-			log_warn("%s has only %s free, less than vm.memory", config->dump.dir, have);
-		EVENT(&guest->events, "dir", 0, EV_STR("dir", config->dump.dir),
+			log_warn("%s has only %s free, less than vm.memory", config->vm.memory_dir, have);
+		EVENT(&guest->events, "dir", 0, EV_STR("dir", config->vm.memory_dir),
 			EV_BOOL("huge", facts.huge), EV_U64("available", facts.available));
+	}
+	return EXIT_OK;
+}
+
+static int open_dirs(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	char why[WHY_MAX];
+	int code = open_memory_dir(guest);
+
+	if (code)
+		return code;
+	if (dump_dir_open_any(config->dump.dir, (enum huge_pages)config->dump.huge_pages,
+		    &guest->dump_dir_fd, why, sizeof(why))) {
+		log_error("[dump] dir: %s", why);
+		return EXIT_HOST;
 	}
 	return EXIT_OK;
 }
@@ -446,7 +485,7 @@ static int open_all(struct guest *guest, const char *events_path)
 		log_error("[console] output: %s: %s", guest->config->console.output, strerror(-err));
 		return EXIT_HOST;
 	}
-	err = open_dir(guest);
+	err = open_dirs(guest);
 	if (err)
 		return err;
 	err = open_loop(guest, &signals);
@@ -458,6 +497,10 @@ static int open_all(struct guest *guest, const char *events_path)
 		.console = &guest->console,
 		.events = &guest->events,
 		.dir_fd = guest->dir_fd,
+		.dump_dir_fd = guest->dump_dir_fd,
+		.dump_mode = guest->config->dump.enabled
+				     ? dump_strategies[guest->config->dump.strategy].guest_mode
+				     : FW_DUMP_MODE_VMM,
 		.notify_fd = guest->notify_fd,
 		.nr_vcpus = (uint32_t)guest->config->vm.vcpus,
 		.memory = guest->config->vm.memory};
@@ -468,6 +511,12 @@ static void close_all(struct guest *guest)
 {
 	vm_destroy(guest->vm);
 	vm_destroy(guest->standby);
+	while (guest->dying) {
+		struct vm *next = guest->dying->next_dying;
+
+		vm_destroy(guest->dying);
+		guest->dying = next;
+	}
 	wait_for_reapers(guest);
 	jobs_fini(guest); /* after the VMs, which may point at a job's record */
 	if (guest->dumper.socket >= 0)
@@ -475,9 +524,9 @@ static void close_all(struct guest *guest)
 	console_close(&guest->console);
 	kvm_close(&guest->kvm);
 	events_close(&guest->events);
-	for (size_t i = 0; i < 5; i++) {
-		int *fds[] = {&guest->dir_fd, &guest->lock_fd, &guest->epoll_fd, &guest->signal_fd,
-			&guest->notify_fd};
+	for (size_t i = 0; i < 6; i++) {
+		int *fds[] = {&guest->dir_fd, &guest->dump_dir_fd, &guest->lock_fd, &guest->epoll_fd,
+			&guest->signal_fd, &guest->notify_fd};
 
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -492,6 +541,7 @@ int guest_run(const struct config *config, const char *events_path)
 		.kvm.fd = -1,
 		.events.fd = -1,
 		.dir_fd = -1,
+		.dump_dir_fd = -1,
 		.lock_fd = -1,
 		.epoll_fd = -1,
 		.signal_fd = -1,

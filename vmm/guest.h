@@ -22,14 +22,16 @@
 
 /* One dump: from the crash until its timeline has been printed. */
 struct dump_job {
-	struct dump_job *next; /* owned by the list, oldest first */
-	uint32_t generation; /* of the VM that crashed */
+	struct dump_job *next;      /* owned by the list, oldest first */
+	uint32_t generation;        /* of the VM that crashed */
 	struct dump_record *record; /* owned: this job's own mapping */
-	int record_fd, region_fd; /* owned; -1 once they are not needed any more */
-	bool sent; /* the dumper has it */
-	bool linked; /* .partial names exist: releasing may have begun */
-	bool retried; /* given to a second dumper already */
-	bool finished; /* published or failed */
+	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
+	int dump_fd;                /* owned; file that the guest has begun to fill, or -1 */
+	bool held;                  /* the guest dumps by itself: not yet for the dumper */
+	bool sent;                  /* the dumper has it */
+	bool linked;                /* .partial names exist: releasing may have begun */
+	bool retried;               /* given to a second dumper already */
+	bool finished;              /* published or failed */
 	bool failed;
 	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
 	uint32_t successor;
@@ -42,29 +44,31 @@ struct guest {
 	struct console console;
 	struct events events;
 	struct vm_shared shared;
-	int dir_fd, lock_fd; /* owned: dump.dir, and its lock against a second minivmm */
+	int dir_fd, lock_fd; /* owned: vm.memory_dir, and its lock against a second minivmm */
+	int dump_dir_fd;     /* owned: dump.dir */
 	int epoll_fd, signal_fd, notify_fd; /* owned */
 
-	struct vm *vm; /* owned: the running VM, NULL between generations */
-	struct vm *standby; /* owned: made ahead of time for the next recovery, or NULL */
-	bool standby_failed; /* do not try again and again */
-	uint32_t generation; /* of the newest VM */
-	uint32_t next_generation; /* VMs started so far */
+	struct vm *vm;                       /* owned: the running VM, NULL between generations */
+	struct vm *dying;                    /* owned list: crashed VMs that dump by themselves */
+	struct vm *standby;                  /* owned: made ahead of time for the next recovery, or NULL */
+	bool standby_failed;                 /* do not try again and again */
+	uint32_t generation;                 /* of the newest VM */
+	uint32_t next_generation;            /* VMs started so far */
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
 
-	uint64_t recoveries; /* in a row */
-	uint64_t unready; /* recovery VMs in a row that crashed before they were ready */
-	uint64_t recover_at_ns; /* start the recovery VM then; 0 = none waits */
+	uint64_t recoveries;          /* in a row */
+	uint64_t unready;             /* recovery VMs in a row that crashed before they were ready */
+	uint64_t recover_at_ns;       /* start the recovery VM then; 0 = none waits */
 	struct dump_job *recover_job; /* borrowed: the crash that it recovers from, or NULL */
 
 	struct dumper dumper;
 	uint32_t dumper_failures; /* deaths without a finished dump in between */
-	struct dump_job *jobs; /* owned list */
-	bool progress_shown; /* a progress bar stands in the terminal's last line */
-	uint64_t progress_ns; /* when progress was last shown */
+	struct dump_job *jobs;    /* owned list */
+	bool progress_shown;      /* a progress bar stands in the terminal's last line */
+	uint64_t progress_ns;     /* when progress was last shown */
 
 	bool stopping; /* no new VM is started */
-	bool abandon; /* leave now, whatever is under way */
+	bool abandon;  /* leave now, whatever is under way */
 	bool dump_failed;
 	int exit_code;
 
@@ -96,16 +100,31 @@ void guest_reap(struct guest *guest, struct vm *vm);
 /* guest->vm has crashed (vm->end is filled in): the whole crash sequence. */
 void crash_handle(struct guest *guest);
 
+/* guest->vm has crashed and dumps by itself: everything but the dump begins. */
+void crash_begin(struct guest *guest);
+
+/* @vm of the dying ones is done, has failed, or took too long: stop it and let the dumper finish. */
+void crash_finish(struct guest *guest, struct vm *vm);
+
 /* The pause before a recovery is over. */
 void crash_recover_now(struct guest *guest);
 
 /* ---- jobs.c ------------------------------------------------------------------------------------- */
 
 /*
- * jobs_add - a dump of @vm, parked.  The job gets its own references to record and region.
+ * jobs_add - a dump of @vm, which crashed as @end says.  The job gets its own references to record and region.
  * Result: the job (owned by the list), or NULL when there is no memory or descriptor left (reported).
  */
-struct dump_job *jobs_add(struct guest *guest, struct vm *vm, uint64_t parked_ns);
+struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end);
+
+/*
+ * jobs_announce - give the memory of @vm, which is still dying, and the file it dumps into their
+ * .partial names: from here on a kill loses nothing.
+ */
+void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm);
+
+/* The job of generation @generation that is held, or NULL. */
+struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation);
 
 /* Gives every waiting job to the dumper, starting one if there is none. */
 void jobs_submit(struct guest *guest);

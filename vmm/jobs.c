@@ -10,6 +10,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/engine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,8 @@ static void free_job(struct dump_job *job)
 		close(job->record_fd);
 	if (job->region_fd >= 0)
 		close(job->region_fd);
+	if (job->dump_fd >= 0)
+		close(job->dump_fd);
 	free(job);
 }
 
@@ -57,16 +60,16 @@ static void name_dump(struct dump_record *record, uint64_t wall_ns)
 		(unsigned int)(wall_ns / NSEC_PER_MSEC % 1000), record->generation);
 }
 
-static void fill_record(
-	struct guest *guest, const struct vm *vm, struct dump_record *record, uint64_t parked_ns)
+static void fill_record(struct guest *guest, const struct vm *vm, const struct vm_end *end)
 {
 	const struct config *config = guest->config;
+	struct dump_record *record = vm->record;
 
 	record->generation = vm->generation;
-	record->reason = vm->end.reason;
-	record->crash_cpu = vm->end.cpu;
-	record->detail = vm->end.detail;
-	record->wall_ns = clock_wall_ns() - (clock_mono_ns() - vm->end.ns);
+	record->reason = end->reason;
+	record->crash_cpu = end->cpu;
+	record->detail = end->detail;
+	record->wall_ns = clock_wall_ns() - (clock_mono_ns() - end->ns);
 	record->options = (struct dump_options){
 		.strategy = (uint32_t)config->dump.strategy,
 		.selector = (uint32_t)config->dump.select,
@@ -76,23 +79,23 @@ static void fill_record(
 	snprintf(record->guest, sizeof(record->guest), "%s", config->vm.name);
 	snprintf(record->vmm_version, sizeof(record->vmm_version), "%s", MINIVMM_VERSION);
 	name_dump(record, record->wall_ns);
-	dump_record_mark(record, DUMP_MOMENT_CRASH, vm->end.ns);
-	dump_record_mark(record, DUMP_MOMENT_PARKED, parked_ns);
+	dump_record_mark(record, DUMP_MOMENT_CRASH, end->ns);
 }
 
-struct dump_job *jobs_add(struct guest *guest, struct vm *vm, uint64_t parked_ns)
+struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end)
 {
 	struct dump_job *job = calloc(1, sizeof(*job));
 	int err = job ? 0 : -ENOMEM;
 
 	if (job) {
 		job->generation = vm->generation;
+		job->dump_fd = -1;
 		job->record_fd = fcntl(vm->record_fd, F_DUPFD_CLOEXEC, 0);
 		job->region_fd = fcntl(vm->region.fd, F_DUPFD_CLOEXEC, 0);
 		if (job->record_fd < 0 || job->region_fd < 0)
 			err = -errno;
 	}
-	fill_record(guest, vm, vm->record, parked_ns);
+	fill_record(guest, vm, end);
 	if (!err)
 		err = dump_record_map(job->record_fd, &job->record);
 	if (err) {
@@ -103,6 +106,24 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, uint64_t parked_ns
 	}
 	append(guest, job);
 	return job;
+}
+
+void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm)
+{
+	int err = dump_engine_announce(
+		job->record, job->region_fd, guest->dir_fd, vm->guest_dump.file_fd, guest->dump_dir_fd);
+
+	if (err)
+		log_warn("generation %u: a kill before the guest has dumped loses everything: %s",
+			job->generation, strerror(-err));
+}
+
+struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation)
+{
+	for (struct dump_job *job = guest->jobs; job; job = job->next)
+		if (job->generation == generation && job->held)
+			return job;
+	return NULL;
 }
 
 bool jobs_busy(const struct guest *guest)
@@ -145,6 +166,9 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 	job->region_fd = -1;
 	close(job->record_fd);
 	job->record_fd = -1;
+	if (job->dump_fd >= 0)
+		close(job->dump_fd);
+	job->dump_fd = -1;
 	retire_jobs(guest);
 }
 
@@ -296,9 +320,14 @@ void jobs_submit(struct guest *guest)
 	for (struct dump_job *job = guest->jobs; job; job = job->next) {
 		int err;
 
-		if (job->sent || job->finished || guest->dumper.socket < 0)
+		if (job->sent || job->finished || job->held || guest->dumper.socket < 0)
 			continue;
-		err = dumper_start(&guest->dumper, job->record_fd, job->region_fd, guest->dir_fd);
+		err = dumper_start(&guest->dumper, &(struct dumper_files){.record = job->record_fd,
+							   .region = job->region_fd,
+							   .region_dir = guest->dir_fd,
+							   .dir = guest->dump_dir_fd,
+							   .fallback_dir = -1,
+							   .dump = job->dump_fd});
 		if (err) {
 			/* it is dead or unusable: its socket says so to the event loop, which tries again */
 			log_debug("dumper_start: %s", strerror(-err));

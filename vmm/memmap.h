@@ -33,7 +33,7 @@ typedef uint64_t gpa_t; /* guest-physical address, bytes */
 #define HOLE_END 0x100000000ull
 
 /* Boot data for the PVH entry; our choice: below 640 KiB, above the real-mode IVT, BDA and a zero page */
-#define BOOT_INFO_BASE 0x6000ull /* hvm_start_info and its memory map: one page */
+#define BOOT_INFO_BASE 0x6000ull    /* hvm_start_info and its memory map: one page */
 #define BOOT_CMDLINE_BASE 0x7000ull /* command line: up to BOOT_CMDLINE_MAX with the NUL */
 #define BOOT_CMDLINE_MAX 4096
 

@@ -44,14 +44,15 @@ const struct config_option options[] = {
 	/* 16M: less does not hold a kernel; 128G: FW_BLOCK_SHIFT reaches 256 GiB of addresses */
 	{FIELD(vm, memory), .type = OPTION_SIZE, .fallback = "512M", .min = MIB(16), .max = GIB(128),
 		.multiple = PAGE_SIZE_2M, .help = "guest RAM"},
+	{FIELD(vm, memory_dir), .type = OPTION_PATH,
+		.help = "directory on tmpfs for guest RAM (default: /dev/shm/minivmm/<vm.name>)"},
 	{FIELD(vm, vcpus), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_VCPUS_MAX,
 		.help = "number of vCPUs"},
 	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,
 		.help = "time without a heartbeat call that counts as a hang; 0 = never"},
 
 	{FIELD(dump, enabled), .type = OPTION_BOOL, .fallback = "yes", .help = "dump a crashed VM"},
-	{FIELD(dump, dir), .type = OPTION_PATH,
-		.help = "directory on tmpfs for guest RAM and dumps (default: /dev/shm/minivmm/<vm.name>)"},
+	{FIELD(dump, dir), .type = OPTION_PATH, .help = "directory for dumps (default: vm.memory_dir)"},
 	{FIELD(dump, huge_pages), .type = OPTION_CHOICE, .fallback = "auto", .choice = huge_pages_name,
 		.help = "auto: as root, mount a tmpfs with huge pages on /dev/shm/minivmm; off: take what "
 			"is there"},
@@ -61,6 +62,9 @@ const struct config_option options[] = {
 		.help = "which pages belong in the dump"},
 	{FIELD(dump, chunk), .type = OPTION_SIZE, .fallback = "2M", .min = KIB(64), .max = GIB(1),
 		.power_of_two = true, .help = "unit of dumping and of giving memory back"},
+	{FIELD(dump, guest_timeout), .type = OPTION_DURATION, .fallback = "30s", .min = NSEC_PER_MSEC,
+		.max = DURATION_MAX,
+		.help = "time that a guest may take to dump by itself (hypercall, addmem)"},
 	{FIELD(dump, workers), .type = OPTION_UINT, .fallback = "0", .min = 0, .max = 64,
 		.help = "threads that dump; 0 = chosen by the dumper"},
 

@@ -21,22 +21,22 @@ enum option_type {
 	OPTION_SINK, /* "stdio", "none" or a path */
 	OPTION_BOOL, /* yes, no */
 	OPTION_UINT,
-	OPTION_SIZE, /* bytes with K, M, G, T */
+	OPTION_SIZE,     /* bytes with K, M, G, T */
 	OPTION_DURATION, /* ns, us, ms, s, m; a bare number counts seconds */
-	OPTION_CHOICE, /* a name of a table */
+	OPTION_CHOICE,   /* a name of a table */
 };
 
 struct config_option {
 	const char *section;
 	const char *key;
 	enum option_type type;
-	size_t offset; /* of the field in struct config: char *, bool or uint64_t by type */
+	size_t offset;        /* of the field in struct config: char *, bool or uint64_t by type */
 	const char *fallback; /* default as one would write it; NULL = computed or required */
-	uint64_t min, max; /* UINT, SIZE, DURATION */
-	uint64_t multiple; /* SIZE: must divide the value; 0 = any */
-	bool power_of_two; /* SIZE */
+	uint64_t min, max;    /* UINT, SIZE, DURATION */
+	uint64_t multiple;    /* SIZE: must divide the value; 0 = any */
+	bool power_of_two;    /* SIZE */
 	const char *(*choice)(size_t index); /* CHOICE: name number @index, NULL past the last */
-	const char *help; /* one line */
+	const char *help;                    /* one line */
 };
 
 extern const struct config_option options[];

@@ -15,8 +15,8 @@
 struct region {
 	int fd; /* owned; the file can still be linked into its directory */
 	struct dump_layout layout;
-	char *map; /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
-	void *reserve; /* owned; the address range that holds @map */
+	char *map;             /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
+	void *reserve;         /* owned; the address range that holds @map */
 	uint64_t reserve_size; /* bytes */
 };
 

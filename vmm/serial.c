@@ -6,8 +6,8 @@
 
 /* Register offsets; DLAB = bit 7 of LCR selects the divisor latch at 0 and 1 */
 #define REG_DATA 0 /* RBR, THR, DLL */
-#define REG_IER 1 /* IER, DLM */
-#define REG_IIR 2 /* IIR, FCR */
+#define REG_IER 1  /* IER, DLM */
+#define REG_IIR 2  /* IIR, FCR */
 #define REG_LCR 3
 #define REG_MCR 4
 #define REG_LSR 5

@@ -18,14 +18,14 @@
 #define SERIAL_PORTS 8
 
 struct serial {
-	struct console *console; /* borrowed */
-	const _Atomic bool *stop; /* borrowed: the VM is to be stopped */
+	struct console *console;                   /* borrowed */
+	const _Atomic bool *stop;                  /* borrowed: the VM is to be stopped */
 	void (*set_irq)(void *opaque, bool level); /* called with lock held */
-	void *opaque; /* borrowed: argument of set_irq */
+	void *opaque;                              /* borrowed: argument of set_irq */
 	pthread_mutex_t lock;
 	uint8_t ier, lcr, mcr, scr, fcr, dll, dlm;
-	bool thr_empty_pending; /* transmitter-empty interrupt not yet seen by IIR */
-	bool irq_level; /* as last told to set_irq */
+	bool thr_empty_pending;    /* transmitter-empty interrupt not yet seen by IIR */
+	bool irq_level;            /* as last told to set_irq */
 	uint8_t fifo[SERIAL_FIFO]; /* received, not yet read: ring */
 	uint32_t fifo_head, fifo_count;
 };

@@ -32,9 +32,9 @@ struct vm;
 #define VCPU_KICK_SIGNAL SIGRTMIN
 
 struct vcpu {
-	struct vm *vm; /* borrowed: the machine it belongs to */
-	uint32_t id; /* also its APIC id */
-	int fd; /* owned */
+	struct vm *vm;       /* borrowed: the machine it belongs to */
+	uint32_t id;         /* also its APIC id */
+	int fd;              /* owned */
 	struct kvm_run *run; /* owned mapping of kvm->run_size bytes, shared with the kernel */
 	pthread_t thread;
 	bool started; /* the thread exists */

@@ -15,8 +15,8 @@
 #define CR0_PE 0x1ull
 #define CR0_ET 0x10ull
 #define RFLAGS_FIXED 0x2ull
-#define SEGMENT_CODE 0xb /* execute, read, accessed */
-#define SEGMENT_DATA 0x3 /* read, write, accessed */
+#define SEGMENT_CODE 0xb  /* execute, read, accessed */
+#define SEGMENT_DATA 0x3  /* read, write, accessed */
 #define SEGMENT_TSS32 0xb /* busy */
 
 /* Intel SDM vol. 3A 11.5.1: local vector table entries */

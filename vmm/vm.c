@@ -107,6 +107,7 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	vm->fd = -1;
 	vm->record_fd = -1;
 	vm->region.fd = -1;
+	guest_dump_init(&vm->guest_dump);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -270,6 +271,7 @@ void vm_destroy(struct vm *vm)
 		serial_fini(&vm->serial);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	guest_dump_fini(vm);
 	region_destroy(&vm->region);
 	dump_record_unmap(vm->record);
 	if (vm->record_fd >= 0)

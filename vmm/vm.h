@@ -13,6 +13,7 @@
 #include "dump/record.h"
 #include "vmm/bus.h"
 #include "vmm/events.h"
+#include "vmm/guest_dump.h"
 #include "vmm/kvm.h"
 #include "vmm/region.h"
 #include "vmm/serial.h"
@@ -30,9 +31,10 @@ enum vm_end_kind { VM_END_CRASH = 1, VM_END_REBOOT, VM_END_POWER_OFF };
 struct vm_end {
 	enum vm_end_kind kind;
 	enum dump_reason reason; /* CRASH */
-	uint32_t cpu; /* that saw it */
-	uint64_t detail; /* CRASH: see dump_record.detail; REBOOT, POWER_OFF: the guest's code */
-	uint64_t ns; /* CLOCK_MONOTONIC when it was seen */
+	uint32_t cpu;            /* that saw it */
+	uint64_t detail;         /* CRASH: see dump_record.detail; REBOOT, POWER_OFF: the guest's code */
+	uint64_t ns;             /* CLOCK_MONOTONIC when it was seen */
+	bool guest_dumped;       /* CRASH: the guest has written its dump by itself (FW_PANIC_END) */
 };
 
 /* What all VMs of one guest share; everything borrowed, read-only while VMs live. */
@@ -40,40 +42,50 @@ struct vm_shared {
 	const struct kvm *kvm;
 	struct console *console;
 	struct events *events;
-	int dir_fd; /* directory of regions */
-	int notify_fd; /* eventfd that vCPU threads ring */
+	int dir_fd;         /* directory of regions */
+	int dump_dir_fd;    /* directory of dumps; may be the same */
+	uint32_t dump_mode; /* FW_DUMP_MODE_*: who dumps after a panic call */
+	int notify_fd;      /* eventfd that vCPU threads ring */
 	uint32_t nr_vcpus;
 	uint64_t memory; /* bytes of RAM */
 };
 
 struct vm {
 	const struct vm_shared *shared; /* borrowed */
-	int fd; /* owned */
-	uint32_t generation; /* set before the VM runs */
-	bool recovery; /* started because its predecessor crashed; set before it runs */
+	int fd;                         /* owned */
+	uint32_t generation;            /* set before the VM runs */
+	bool recovery;                  /* started because its predecessor crashed; set before it runs */
 	struct region region;
 	struct bus ports, memory;
 	struct serial serial;
 	struct dump_record *record; /* owned: vCPU threads save registers here when parked */
-	int record_fd; /* owned */
-	struct vcpu *vcpus; /* owned: shared->nr_vcpus of them */
+	int record_fd;              /* owned */
+	struct vcpu *vcpus;         /* owned: shared->nr_vcpus of them */
 	uint32_t nr_vcpus_created;
 	uint32_t tsc_khz; /* of the guest; 0 = unknown; set at creation */
 
 	pthread_mutex_t lock;
-	pthread_cond_t commanded; /* vCPU threads wait for a command */
-	pthread_cond_t parked; /* the supervisor waits for parked vCPUs */
+	pthread_cond_t commanded;        /* vCPU threads wait for a command */
+	pthread_cond_t parked;           /* the supervisor waits for parked vCPUs */
 	_Atomic enum vm_command command; /* written with lock held, read anywhere */
-	_Atomic bool stopping; /* the command is past RUN: nobody may wait for anything */
-	uint32_t nr_parked; /* guarded by lock */
+	_Atomic bool stopping;           /* the command is past RUN: nobody may wait for anything */
+	uint32_t nr_parked;              /* guarded by lock */
 
-	_Atomic bool ended; /* claimed by the first vm_end() */
+	/* A guest that dumps by itself goes on after its crash: see guest_dump.h. */
+	struct guest_dump guest_dump;
+	_Atomic bool crash_claimed; /* by the first FW_PANIC_BEGIN */
+	_Atomic bool dying;  /* release: @crash and the record are filled in; acquire by the supervisor */
+	struct vm_end crash; /* how it began to die */
+	uint64_t dying_deadline_ns; /* supervisor: dump without the guest then */
+	struct vm *next_dying;      /* supervisor's list */
+
+	_Atomic bool ended;     /* claimed by the first vm_end() */
 	_Atomic bool end_valid; /* release: end is filled in; acquire by the supervisor */
 	struct vm_end end;
-	_Atomic uint64_t first_run_ns; /* 0 = has not entered the guest yet */
-	_Atomic uint64_t ready_ns; /* first ready call; 0 = none */
-	_Atomic uint64_t heartbeat_ns; /* last heartbeat call; 0 = none */
-	_Atomic uint32_t post_codes; /* POST codes reported so far */
+	_Atomic uint64_t first_run_ns;   /* 0 = has not entered the guest yet */
+	_Atomic uint64_t ready_ns;       /* first ready call; 0 = none */
+	_Atomic uint64_t heartbeat_ns;   /* last heartbeat call; 0 = none */
+	_Atomic uint32_t post_codes;     /* POST codes reported so far */
 	struct dump_record *predecessor; /* borrowed or NULL: gets the moment of the first KVM_RUN */
 };
 

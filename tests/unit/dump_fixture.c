@@ -97,7 +97,13 @@ uint64_t fixture_bad_pages(int fd, uint64_t head, uint64_t first, uint64_t count
 struct dump_engine fixture_engine(struct dump_fixture *f)
 {
 	return (struct dump_engine){
-		.record = f->record, .region_fd = f->region_fd, .dir_fd = f->dir_fd, .proc_fd = f->proc_fd};
+		.record = f->record,
+		.region_fd = f->region_fd,
+		.region_dir_fd = f->dir_fd,
+		.dir_fd = f->dir_fd,
+		.fallback_dir_fd = -1,
+		.given_dump_fd = -1,
+		.proc_fd = f->proc_fd};
 }
 
 bool fixture_exists(const struct dump_fixture *f, const char *name)

@@ -47,6 +47,19 @@ static void teardown(void)
 	fixture_fini(&f);
 }
 
+/* dumper_start with the files that every dump has. */
+static int start(struct dumper *to, int record_fd, int region_fd, int dir_fd)
+{
+	const struct dumper_files files = {.record = record_fd,
+		.region = region_fd,
+		.region_dir = dir_fd,
+		.dir = dir_fd,
+		.fallback_dir = -1,
+		.dump = -1};
+
+	return dumper_start(to, &files);
+}
+
 /* The next event, or -EPIPE, or what is wrong with the message. */
 static int next_event(struct dumper_event *event)
 {
@@ -89,7 +102,7 @@ START_TEST(a_crash_is_dumped_by_another_process_and_reported)
 	int r;
 
 	f.record->options.workers = 3; /* thread creation inside the sandbox */
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 	ck_assert(dumper.busy);
 	ck_assert_int_eq(next_event(&event), 1);
 	ck_assert_uint_eq(event.type, DUMPER_LINKED);
@@ -121,7 +134,7 @@ START_TEST(one_dumper_serves_one_crash_after_another)
 		f.record->generation = (uint32_t)i;
 		if (i)
 			fixture_fill(&f, 0, PAGES, SEED + (uint64_t)i);
-		ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+		ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 		ck_assert_int_eq(wait_for(DUMPER_DONE, &event), 1);
 		/* one region can be linked only once: its link count falls to 0 when it is published */
 		if (i) {
@@ -188,17 +201,17 @@ START_TEST(rubbish_and_refused_requests_are_answered_and_survived)
 	ck_assert_uint_eq(event.type, DUMPER_FAILED);
 	ck_assert_int_eq(event.status, -EPROTO);
 	ck_assert_int_eq(pipe(pipe_fds), 0);
-	ck_assert_int_eq(dumper_start(&dumper, pipe_fds[0], f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, pipe_fds[0], f.region_fd, f.dir_fd), 0);
 	ck_assert_int_eq(next_event(&event), 1);
 	ck_assert_int_eq(event.status, -EINVAL);
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, pipe_fds[1], f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, pipe_fds[1], f.dir_fd), 0);
 	ck_assert_int_eq(next_event(&event), 1);
 	ck_assert_ptr_nonnull(strstr(event.text, "the region"));
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, pipe_fds[1]), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, pipe_fds[1]), 0);
 	ck_assert_int_eq(next_event(&event), 1);
 	ck_assert_ptr_nonnull(strstr(event.text, "directory"));
 	ck_assert_int_eq(ftruncate(f.region_fd, 4096), 0);
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 	ck_assert_int_eq(next_event(&event), 1);
 	ck_assert_ptr_nonnull(strstr(event.text, "size"));
 	ck_assert_uint_eq(fixture_nr_files(&f), 0);
@@ -231,7 +244,7 @@ START_TEST(a_dumper_killed_in_mid_dump_leaves_partials_that_hold_every_page)
 	struct dumper_event event;
 	int r;
 
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 	ck_assert_int_eq(wait_for(DUMPER_PROGRESS, &event), 1);
 	/* the loop number moves the kill over the whole dump */
 	while (_i && f.record->moments[DUMP_MOMENT_FIRST_RELEASE] + (uint64_t)_i * NSEC_PER_MSEC * 4 >
@@ -264,7 +277,7 @@ START_TEST(a_dump_is_finished_and_published_although_the_vmm_is_gone)
 {
 	pid_t pid = dumper.pid;
 
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 	close(dumper.socket);
 	dumper.socket = -1;
 	ck_assert(wait_for_name(FINAL));
@@ -276,7 +289,7 @@ END_TEST
 
 START_TEST(a_vmm_that_reads_no_events_does_not_hold_up_the_dump)
 {
-	ck_assert_int_eq(dumper_start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
+	ck_assert_int_eq(start(&dumper, f.record_fd, f.region_fd, f.dir_fd), 0);
 	ck_assert(wait_for_name(FINAL));
 }
 END_TEST
