@@ -19,6 +19,8 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_engine,
 	suite_dump_dumper,
 	suite_dump_vmcore,
+	suite_pagewalk,
+	suite_select,
 	suite_options,
 	suite_config,
 	suite_bus,
@@ -29,6 +31,8 @@ static Suite *(*const suites[])(void) = {
 	suite_gmem,
 	suite_dump_dir,
 	suite_elf_image,
+	suite_loader,
+	suite_cpuid,
 };
 
 int main(int argc, char **argv)

@@ -17,6 +17,8 @@ Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
 Suite *suite_options(void);
+Suite *suite_pagewalk(void);
+Suite *suite_select(void);
 
 Suite *suite_config(void);
 Suite *suite_bus(void);
@@ -27,4 +29,6 @@ Suite *suite_region(void);
 Suite *suite_gmem(void);
 Suite *suite_dump_dir(void);
 Suite *suite_elf_image(void);
+Suite *suite_loader(void);
+Suite *suite_cpuid(void);
 #endif /* TESTS_UNIT_SUITES_H */
