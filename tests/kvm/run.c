@@ -7,10 +7,12 @@
 #include <glob.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,9 +117,15 @@ void harness_fini(void)
 	remove_tree(base);
 }
 
-const char *harness_dir(void)
+bool private_tmpfs(char *path, size_t size, const char *options)
 {
-	return base;
+	char text[128];
+
+	snprintf(path, size, "%s/tmpfs-%d", base, getpid());
+	snprintf(text, sizeof(text), "mode=0700,%s", options);
+	ck_assert_msg(!mkdir(path, 0700), "%s: %s", path, strerror(errno));
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("test", path, "tmpfs", MS_NOSUID | MS_NODEV, text);
 }
 
 void print_skip(const char *test, const char *reason)
@@ -159,6 +167,8 @@ static void write_config(const struct run *run, const struct guest *guest, const
 	fprintf(file, "[vm]\nname = %s\nkernel = %s\ncmdline = %s\nmemory = %uM\nvcpus = %u\n", run->name,
 		stub_path, guest->cmdline, guest->memory ? guest->memory : 64,
 		guest->vcpus ? guest->vcpus : 1);
+	if (guest->dir)
+		fprintf(file, "memory_dir = %s\n", guest->dir);
 	if (guest->recovery)
 		fprintf(file, "[recovery]\ncmdline = %s\n", guest->recovery);
 	if (guest->dump_dir)
@@ -176,8 +186,9 @@ void run_start(struct run *run, const struct guest *guest)
 	int err;
 
 	run_prepare(run);
-	if (guest->dump_dir)
-		snprintf(run->dump_dir, sizeof(run->dump_dir), "%s", guest->dump_dir);
+	if (guest->dump_dir || guest->dir)
+		snprintf(run->dump_dir, sizeof(run->dump_dir), "%s",
+			guest->dump_dir ? guest->dump_dir : guest->dir);
 	snprintf(config, sizeof(config), "%s/guest.cfg", run->dir);
 	snprintf(events, sizeof(events), "%s/events", run->dir);
 	snprintf(out, sizeof(out), "%s/stdout", run->dir);
@@ -258,6 +269,7 @@ void run_find_dumper(struct run *run, struct process *ret)
 
 void run_finish(struct run *run)
 {
+	char memory_dir[sizeof(run->dump_dir)];
 	int err;
 
 	process_fini(&run->vmm);
@@ -265,6 +277,8 @@ void run_finish(struct run *run)
 	/* whatever the test did, the dumper does not stay */
 	err = process_reap_all(RUN_LIMIT_MS);
 	run_assert(run, !err, "a process that minivmm started is still there");
+	snprintf(memory_dir, sizeof(memory_dir), DUMP_ROOT "/%s", run->name);
+	remove_tree(memory_dir);
 	remove_tree(run->dump_dir);
 	remove_tree(run->dir);
 }

@@ -44,7 +44,8 @@ struct guest {
 	const char *recovery; /* command line of a VM that recovers; NULL = the same */
 	unsigned memory;      /* MiB; 0 = 64 */
 	unsigned vcpus;       /* 0 = 1 */
-	const char *dump_dir; /* NULL = minivmm's default for this guest */
+	const char *dir; /* of its RAM and its dumps, on tmpfs; NULL = minivmm's default for this guest */
+	const char *dump_dir; /* of its dumps alone; NULL = the same */
 	const char *more;     /* further lines of the file, with their [section]; NULL = none */
 };
 
@@ -66,8 +67,12 @@ int harness_init(void);
 /* Waits for processes that tests left, removes every file of every run. */
 void harness_fini(void);
 
-/* A directory for what no run has; harness_fini() removes it. */
-const char *harness_dir(void);
+/*
+ * private_tmpfs - mount a tmpfs that nobody else uses, in a mount namespace that ends with the test; its
+ * path in @path.  @options: of mount(8), besides the mode.
+ * Result: false if this user may not mount.
+ */
+bool private_tmpfs(char *path, size_t size, const char *options);
 
 /* Paths of the programs, absolute. */
 extern const char *minivmm_path, *stub_path, *judge_path;

@@ -111,7 +111,7 @@ static const struct {
 	const char *line;
 	const char *words[4]; /* each in the message, which also names file and line */
 } wrong_lines[] = {
-	{"memroy = 64M", {"[vm]", "memroy", "name, kernel, cmdline, memory, vcpus, watchdog"}},
+	{"memroy = 64M", {"[vm]", "memroy", "it has: name, kernel, cmdline, memory"}},
 	{"memory = 3", {"[vm] memory", "'3'", "16M to 128G", "multiple of 2M"}},
 	{"memory = lots", {"[vm] memory", "'lots'", "16M to 128G"}},
 	{"memory = 99999999999999999999G", {"[vm] memory", "99999999999999999999G", "16M to 128G"}},
@@ -365,7 +365,7 @@ START_TEST(a_second_minivmm_with_the_same_guest_name_is_refused)
 }
 END_TEST
 
-START_TEST(a_directory_for_dumps_that_is_not_on_tmpfs_is_refused)
+START_TEST(a_directory_for_memory_that_is_not_on_tmpfs_is_refused)
 {
 	struct output output;
 	char config[300], text[640];
@@ -373,7 +373,7 @@ START_TEST(a_directory_for_dumps_that_is_not_on_tmpfs_is_refused)
 
 	NEEDS_KVM();
 	run_prepare(&run);
-	snprintf(text, sizeof(text), "[vm]\nkernel = %s\n[dump]\ndir = /proc\n", stub_path);
+	snprintf(text, sizeof(text), "[vm]\nkernel = %s\nmemory_dir = /proc\n", stub_path);
 	make_file(&run, "guest.cfg", text, config, sizeof(config));
 	run_minivmm(&run, &output, "run", config, "--console", "none", NULL);
 	expect(&output, CODE_HOST, NULL, "/proc: ");
@@ -416,7 +416,7 @@ Suite *suite_cli(void)
 	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, a_kernel_that_is_missing_cut_or_none_at_all_is_refused);
 	tcase_add_test(tcase, a_second_minivmm_with_the_same_guest_name_is_refused);
-	tcase_add_test(tcase, a_directory_for_dumps_that_is_not_on_tmpfs_is_refused);
+	tcase_add_test(tcase, a_directory_for_memory_that_is_not_on_tmpfs_is_refused);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -324,6 +324,53 @@ START_TEST(nobody_holds_the_crashed_memory_when_the_dump_is_done)
 }
 END_TEST
 
+START_TEST(a_dump_needs_no_room_for_a_second_copy_of_the_guest)
+{
+	char dir[256], path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	/* at no moment may the guest's 448 MiB, the dump and two new VMs take more than this together */
+	if (!private_tmpfs(dir, sizeof(dir), _i ? "size=512M,huge=never" : "size=512M,huge=always")) {
+		print_skip(__func__, "this user may not mount a tmpfs");
+		return;
+	}
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:70,freed:17",
+				.recovery = "scenario=ready-poweroff",
+				.memory = 512,
+				.vcpus = 2,
+				.dir = dir});
+	run_ends(&run, CODE_OK);
+	run_dump_path(&run, 0, path, sizeof(path));
+	run_judge(&run, path, 0, 0, NULL);
+	check_amounts(&run, path, 512 * MIB);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_dump_may_lie_on_another_file_system_than_the_guests_memory)
+{
+	char dir[256], path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	if (!private_tmpfs(dir, sizeof(dir), "size=256M")) {
+		print_skip(__func__, "this user may not mount a tmpfs");
+		return;
+	}
+	run_start(&run, &(struct guest){.cmdline = ALL_KINDS,
+				.recovery = "scenario=ready-poweroff",
+				.memory = 128,
+				.vcpus = 2,
+				.dump_dir = dir});
+	run_ends(&run, CODE_OK);
+	run_dump_path(&run, 0, path, sizeof(path));
+	run_judge(&run, path, 0, 0, NULL);
+	check_amounts(&run, path, 128 * MIB);
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_guest_that_is_not_to_be_dumped_is_recovered_all_the_same)
 {
 	struct run run;
@@ -357,6 +404,8 @@ Suite *suite_dump(void)
 	tcase_add_loop_test(tcase, the_notes_tell_what_the_guest_printed, 0, 2);
 	tcase_add_test(tcase, readelf_takes_the_dump_without_a_warning);
 	tcase_add_test(tcase, nobody_holds_the_crashed_memory_when_the_dump_is_done);
+	tcase_add_loop_test(tcase, a_dump_needs_no_room_for_a_second_copy_of_the_guest, 0, 2);
+	tcase_add_test(tcase, a_dump_may_lie_on_another_file_system_than_the_guests_memory);
 	tcase_add_test(tcase, a_guest_that_is_not_to_be_dumped_is_recovered_all_the_same);
 	suite_add_tcase(suite, tcase);
 	return suite;

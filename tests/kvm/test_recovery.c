@@ -7,12 +7,9 @@
 #include "tests/kvm/suites.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -267,21 +264,6 @@ static void check_usage(struct run *run, const char *who, const struct process_u
 		(unsigned long long)early->anonymous >> 10, (unsigned long long)late->anonymous >> 10);
 }
 
-/*
- * A tmpfs that nobody else uses, so that its df is ours alone: in a mount namespace that ends with the
- * test.  Without the right to mount: false, and the usual directory must do.
- */
-static bool private_tmpfs(const char *path)
-{
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	if (!unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-		!mount("test", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,huge=always"))
-		return true;
-	printf("note: no tmpfs for this test alone (%s): others on /dev/shm may disturb it\n",
-		strerror(errno));
-	return false;
-}
-
 START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
 {
 	struct floor early, late;
@@ -293,13 +275,14 @@ START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
 	NEEDS_KVM();
 	memset(&early, 0xff, sizeof(early));
 	late = early;
-	snprintf(dir, sizeof(dir), "%s/tmpfs-%d", harness_dir(), getpid());
-	own = private_tmpfs(dir);
+	own = private_tmpfs(dir, sizeof(dir), "huge=always");
+	if (!own)
+		printf("note: no tmpfs for this test alone: others on /dev/shm may disturb it\n");
 	/* the pause lets what was begun in the background come to its end: the floor is seen in every cycle */
 	snprintf(cmdline, sizeof(cmdline), "scenario=null-deref fill=pattern:10 delay=60 generations=%d",
 		CYCLES);
 	run_start(&run, &(struct guest){.cmdline = cmdline,
-				.dump_dir = own ? dir : NULL,
+				.dir = own ? dir : NULL,
 				.more = "[recovery]\nmax = 60\nbackoff = 0"});
 	run_await(&run, "run", 0);
 	run_find_dumper(&run, &dumper);
