@@ -6,6 +6,9 @@
 #include "guest-stub/cpu.h"
 #include "guest-stub/machine.h"
 
+/* our choice: 1 TiB, more RAM than there can be */
+#define PIECE_MAX_KIB (1ull << 30)
+
 struct option {
 	const char *key;
 	const char *help;
@@ -55,6 +58,43 @@ static bool parse_fill(void *field, char *value)
 	return true;
 }
 
+/* KIND[,KIND...] */
+static bool parse_select(void *field, char *value)
+{
+	struct config *config = field;
+
+	for (char *item = value, *next; item; item = next) {
+		const struct fill_kind *kind;
+
+		next = str_cut(item, ',');
+		kind = fill_kind_find(item);
+		if (!kind || config->nr_select == MAX_FILLS) {
+			fill_print_kinds();
+			return false;
+		}
+		config->select[config->nr_select++] = kind;
+	}
+	return true;
+}
+
+static bool parse_dump(void *field, char *value)
+{
+	uint64_t *used = field;
+
+	*used = str_equal(value, "used");
+	return *used || str_equal(value, "all");
+}
+
+static bool parse_flag(void *field, char *value)
+{
+	return str_to_u64(value, field) && *(uint64_t *)field <= 1;
+}
+
+static bool parse_piece(void *field, char *value)
+{
+	return str_to_u64(value, field) && *(uint64_t *)field >= 1 && *(uint64_t *)field <= PIECE_MAX_KIB;
+}
+
 #define FIELD(name) offsetof(struct config, name)
 
 static const struct option options[] = {
@@ -65,6 +105,15 @@ static const struct option options[] = {
 	{"seed", "of the contents, decimal or 0x hexadecimal; 1 unless given", parse_u64, FIELD(seed)},
 	{"cpus", "use at most so many CPUs", parse_u64, FIELD(cpus)},
 	{"heartbeat", "milliseconds between heartbeats", parse_u64, FIELD(heartbeat_ms)},
+	{"select", "KIND[,KIND...]: the panic call names the pages of these fills", parse_select, 0},
+	{"streams", "crash driver: streams open at a time; one for each CPU", parse_u64,
+		FIELD(dump.streams)},
+	{"areas", "crash driver: areas added at a time; one for each CPU", parse_u64, FIELD(dump.areas)},
+	{"piece", "crash driver: KiB moved at a time; 2048", parse_piece, FIELD(dump.piece_kib)},
+	{"dump", "crash driver: all pages or used ones; all", parse_dump, FIELD(dump.used)},
+	{"release", "crash driver, 1: give memory back once written", parse_flag, FIELD(dump.release)},
+	{"crash-in-dump", "crash driver, 1: fault after half of it", parse_flag, FIELD(dump.crash_in_dump)},
+	{"hang-in-dump", "crash driver, 1: spin after half of it", parse_flag, FIELD(dump.hang_in_dump)},
 	{"delay", "milliseconds to wait before the scenario", parse_u64, FIELD(delay_ms)},
 };
 
@@ -102,7 +151,10 @@ static bool parse_word(struct config *config, char *key)
 
 bool config_parse(struct config *config, char *cmdline)
 {
-	*config = (struct config){.scenario = scenario_find("ready-poweroff"), .seed = 1, .cpus = MAX_CPUS};
+	*config = (struct config){.scenario = scenario_find("ready-poweroff"),
+		.seed = 1,
+		.cpus = MAX_CPUS,
+		.dump = {.piece_kib = 2048}};
 	for (char *word = cmdline, *next; word; word = next) {
 		next = str_cut(word, ' ');
 		if (*word && !parse_word(config, word))

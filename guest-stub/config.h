@@ -5,6 +5,7 @@
 #ifndef GUEST_STUB_CONFIG_H
 #define GUEST_STUB_CONFIG_H
 
+#include "guest-stub/dump.h"
 #include "guest-stub/fill.h"
 #include "guest-stub/scenario.h"
 
@@ -19,6 +20,9 @@ struct config {
 	uint64_t delay_ms;     /* before the scenario */
 	uint32_t nr_fills;
 	struct fill fills[MAX_FILLS];
+	uint32_t nr_select;
+	const struct fill_kind *select[MAX_FILLS]; /* kinds of which the panic call selects the pages */
+	struct dump_options dump;
 };
 
 /*

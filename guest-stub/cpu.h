@@ -29,21 +29,24 @@ enum park_index {
 };
 
 struct cpu {
-	uint64_t park[PARK_NR];   /* registers while parked; written by the CPU that crashed */
-	uint32_t parked;          /* 1 once parked with these registers (park.S) */
-	uint32_t id;              /* APIC id; set before the CPU starts */
-	uint32_t online;          /* 1 once in ring 3 (smp.c) */
-	uint32_t timer_ticks;     /* timer interrupts so far (trap.c) */
-	uint32_t work_posted;     /* number of the job posted by the boot CPU (smp.c) */
-	uint32_t work_done;       /* number of the last job finished */
-	uint32_t faults;          /* times it entered the crash path (trap.c) */
-	uint32_t regs_valid;      /* 1 once @regs is complete */
-	const char *panic_string; /* argument of GATE_PANIC, or null when an exception led here */
-	struct fw_regs regs;      /* where it was when it crashed or was stopped */
+	uint64_t park[PARK_NR]; /* registers while parked; written by the CPU that crashed */
+	uint32_t parked;        /* 1 once parked with these registers (park.S) */
+	uint32_t id;            /* APIC id; set before the CPU starts */
+	uint64_t park_next;     /* where it goes on when parked: to park again, or to work (park.S) */
+	void (*crew_job)(struct cpu *cpu); /* what to do then (crew.c) */
+	uint32_t online;                   /* 1 once in ring 3 (smp.c) */
+	uint32_t timer_ticks;              /* timer interrupts so far (trap.c) */
+	uint32_t work_posted;              /* number of the job posted by the boot CPU (smp.c) */
+	uint32_t work_done;                /* number of the last job finished */
+	uint32_t faults;                   /* times it entered the crash path (trap.c) */
+	uint32_t regs_valid;               /* 1 once @regs is complete */
+	const char *panic_string;          /* argument of GATE_PANIC, or null when an exception led here */
+	struct fw_regs regs;               /* where it was when it crashed or was stopped */
 } __attribute__((aligned(64)));
 
 _Static_assert(offsetof(struct cpu, park) == CPU_PARK, "park.S");
 _Static_assert(offsetof(struct cpu, parked) == CPU_PARKED, "park.S");
+_Static_assert(offsetof(struct cpu, park_next) == CPU_PARK_NEXT, "park.S");
 _Static_assert(sizeof(struct cpu) <= CPU_TSS, "the TSS follows");
 _Static_assert(CPU_TSS + TSS_BYTES <= CPU_KSTACK_TOP - 1024, "the ring 0 stack follows");
 

@@ -2,10 +2,12 @@
 /*
  * guest-stub/crash.c - see crash.h.
  *
- * Runs on one CPU: the first to crash.  Everything it needs is static, it allocates nothing.
+ * Runs on one CPU: the first to crash; others help it to dump.  Everything it needs is static, it allocates nothing.
  */
 #include "guest-stub/clock.h"
 #include "guest-stub/crash.h"
+#include "guest-stub/crew.h"
+#include "guest-stub/dump.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
 #include "guest-stub/smp.h"
@@ -17,7 +19,8 @@
 #define PARK_VALUE 0x5afe000000000000
 
 extern uint64_t boot_pml4[];
-extern const char crash_out_first[], crash_out_last[], crash_park_first[], crash_park_last[];
+extern const char crash_out_first[], crash_out_last[], crash_park_first[], crash_park_loop[],
+	crash_park_last[];
 
 static const char *const reg_names[PARK_NR] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
 	"r9", "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -28,11 +31,14 @@ static const char *const vector_names[] = {"divide error", "debug exception", "N
 	"vector 9", "invalid TSS", "segment not present", "stack fault", "general protection fault",
 	"page fault", "vector 15", "x87 error", "alignment check", "machine check", "SIMD error"};
 
+struct crash_plan crash_plan;
+
 static struct fw_panic block __attribute__((aligned(FW_BLOCK_ALIGN)));
 static struct fw_regs saved_regs[FW_PANIC_REGS_MAX];
 static char message_buf[256];
 static struct text message = {.buf = message_buf, .size = sizeof(message_buf) - 1};
 static uint32_t crashed;  /* taken by the first CPU that gets here */
+static uint32_t dumping;  /* 1 between FW_PANIC_BEGIN and the last panic call */
 static uint32_t stopping; /* 1 once cpu.park is set for all CPUs; read by crash_join() */
 
 void crash_refused(void)
@@ -59,7 +65,10 @@ void crash_again(struct cpu *cpu)
 {
 	static struct fw_panic last __attribute__((aligned(FW_BLOCK_ALIGN)));
 	static const char string[] = "fault inside the crash path";
+	static uint32_t entered;
 
+	while (__atomic_exchange_n(&entered, 1, __ATOMIC_ACQ_REL)) /* another CPU makes the call */
+		cpu_relax();
 	last.cpu = cpu->id;
 	set_message(&last, string, sizeof(string) - 1);
 	fw_call(&last, FW_PANIC, sizeof(last));
@@ -100,6 +109,7 @@ static void set_park(struct cpu *cpu)
 		cpu->park[i] = PARK_VALUE | i << 16 | cpu->id;
 	cpu->park[PARK_RDI] = (uint64_t)cpu;
 	cpu->park[PARK_RSP] = (uint64_t)cpu + CPU_CRASH_TOP - 8;
+	cpu->park_next = (uint64_t)crash_park_loop;
 }
 
 static void print_regs(const struct fw_regs *r)
@@ -127,9 +137,10 @@ static void print_park(const struct cpu *cpu, const char *first, const char *las
 		(uint64_t)boot_pml4, (uint64_t)first, (uint64_t)last);
 }
 
-/* The panic call itself, with all registers known and printed. */
-static _Noreturn void call_out(struct cpu *self)
+/* Everything about the last panic call is known from here on: says what its registers will be. */
+static void announce(struct cpu *self)
 {
+	con_flush();
 	if (!machine.firmware)
 		crash_without_firmware();
 	set_park(self);
@@ -137,6 +148,12 @@ static _Noreturn void call_out(struct cpu *self)
 	self->park[PARK_RDX] = FW_PORT;
 	print_park(self, crash_out_first, crash_out_last);
 	con_flush();
+}
+
+/* The last panic call. */
+static _Noreturn void call_out(struct cpu *self)
+{
+	fw_prepare(&block, FW_PANIC, sizeof(block));
 	crash_out(self);
 	__builtin_unreachable();
 }
@@ -145,6 +162,7 @@ void crash_early(const char *string)
 {
 	con_printf("stub: panic: cpu 0: %s\n", string);
 	set_message(&block, string, str_len(string));
+	announce(&bsp_cpu);
 	call_out(&bsp_cpu);
 }
 
@@ -165,6 +183,21 @@ static void stop_others(const struct cpu *self)
 		while (!__atomic_load_n(&cpu->parked, __ATOMIC_ACQUIRE) && read_tsc() < end)
 			cpu_relax();
 	}
+}
+
+#define CLAIM(field) (block.field = crash_plan.claims.field ? crash_plan.claims.field : block.field)
+
+static void apply_claims(void)
+{
+	CLAIM(string);
+	CLAIM(string_len);
+	CLAIM(regs);
+	CLAIM(nr_regs);
+	CLAIM(page_table);
+	CLAIM(page_desc);
+	CLAIM(nr_page_desc);
+	CLAIM(select);
+	CLAIM(nr_select);
 }
 
 /* Fills in the panic block: metadata, and the saved registers with those of @self first. */
@@ -188,6 +221,7 @@ static void collect(const struct cpu *self)
 	block.page_table = (fw_gpa_t)boot_pml4;
 	block.page_desc = (fw_gpa_t)mem.desc;
 	block.nr_page_desc = mem.nr_desc;
+	apply_claims();
 }
 
 void crash_join(void)
@@ -196,8 +230,47 @@ void crash_join(void)
 		gate(GATE_PARK, 0, 0);
 }
 
+static void print_others(const struct cpu *self)
+{
+	for (uint32_t id = 0; id < MAX_CPUS; id++) {
+		const struct cpu *cpu = cpu_table[id];
+
+		if (!cpu || cpu == self)
+			continue;
+		if (cpu->parked)
+			print_park(cpu, crash_park_first, crash_park_last);
+		else
+			con_printf("stub: cpu %u did not park\n", id);
+	}
+}
+
+/* If the VMM wants this guest to dump, it does.  The last panic call says whether it has. */
+static void dump_by_itself(struct cpu *self)
+{
+	const struct dump_driver *driver = dump_driver_find();
+	int32_t status;
+
+	if (!driver)
+		return;
+	block.flags = FW_PANIC_BEGIN;
+	status = fw_call(&block, FW_PANIC, sizeof(block));
+	block.flags = 0;
+	if (status != FW_OK) {
+		con_printf("stub: the VMM is to dump after all, status %d\n", status);
+		con_flush();
+		return;
+	}
+	__atomic_store_n(&dumping, 1, __ATOMIC_SEQ_CST); /* crash_entry() of a CPU that helps */
+	if (crash_plan.before_dump)
+		crash_plan.before_dump();
+	if (dump_run(driver, self))
+		block.flags = FW_PANIC_END;
+}
+
 void crash_entry(struct cpu *self)
 {
+	if (__atomic_load_n(&dumping, __ATOMIC_SEQ_CST))
+		crash_again(self);
 	if (__atomic_exchange_n(&crashed, 1, __ATOMIC_ACQ_REL))
 		for (;;) /* another CPU was first: its stop IPI takes this one to crash_park() */
 			cpu_relax();
@@ -211,15 +284,11 @@ void crash_entry(struct cpu *self)
 	con_printf("stub: panic: cpu %u: %s\n", self->id, message.buf);
 	print_regs(&self->regs);
 	collect(self);
-	for (uint32_t id = 0; id < MAX_CPUS; id++) {
-		const struct cpu *cpu = cpu_table[id];
-
-		if (!cpu || cpu == self)
-			continue;
-		if (cpu->parked)
-			print_park(cpu, crash_park_first, crash_park_last);
-		else
-			con_printf("stub: cpu %u did not park\n", id);
-	}
+	crash_plan.block = &block;
+	if (crash_plan.beside)
+		crew_send(crash_plan.beside); /* its registers are unknown from now on */
+	print_others(self);
+	announce(self);
+	dump_by_itself(self);
 	call_out(self);
 }

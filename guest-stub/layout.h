@@ -55,9 +55,10 @@
 
 /* struct cpu (cpu.h asserts these): one aligned block per CPU, found from any ring 0 stack pointer */
 #define CPU_BYTES 0x8000
-#define CPU_PARK 0x000   /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
-#define CPU_PARKED 0x080 /* u32 */
-#define CPU_TSS 0x1000   /* stub.lds knows this number too */
+#define CPU_PARK 0x000      /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */
+#define CPU_PARKED 0x080    /* u32 */
+#define CPU_PARK_NEXT 0x088 /* u64: address where a parked CPU goes on */
+#define CPU_TSS 0x1000      /* stub.lds knows this number too */
 #define CPU_KSTACK_TOP 0x4000
 #define CPU_CRASH_TOP 0x6000
 #define CPU_STACK_TOP 0x8000
@@ -87,6 +88,9 @@
 
 /* The first 2 MiB a second time (tables.S), because page 0 is absent at its own address */
 #define LOW_ALIAS 0x7fc0000000
+
+/* Where the pages that select= names are mapped once more (select.c); Linux has its direct map there */
+#define SELECT_ALIAS 0xffff888000000000
 
 #define PAGE_SHIFT 12
 #define PAGE_BYTES 4096

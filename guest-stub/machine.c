@@ -53,6 +53,7 @@ void machine_query(void)
 	machine.generation = query.generation;
 	machine.recovery = query.recovery;
 	machine.tsc_khz = query.tsc_khz;
+	machine.dump_mode = query.dump_mode;
 }
 
 static void uart_write(const char *s, size_t len)

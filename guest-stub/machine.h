@@ -25,6 +25,7 @@ struct machine {
 	uint32_t generation; /* of this VM */
 	uint32_t recovery;   /* 1: this VM replaces one that crashed */
 	uint32_t tsc_khz;    /* 0: unknown */
+	uint32_t dump_mode;  /* FW_DUMP_MODE_*: who is to dump after a panic call */
 };
 
 extern struct machine machine;

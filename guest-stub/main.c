@@ -62,6 +62,7 @@ void stub_main(uint64_t start_info)
 	print_banner();
 	if (error || !config_parse(&config, start.cmdline))
 		give_up(error);
+	dump_options = config.dump;
 	scenario = pick_scenario(&config);
 	if (scenario->early)
 		scenario->run(&config);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest-stub/mem.h - physical memory: page tables for all RAM, page descriptors, page allocator.
+ * guest-stub/mem.h - physical memory: page descriptors, page allocator, what was ever used.
  *
  * Owns the page descriptor array (firmware/abi.h, struct fw_page_desc; index = page frame number, up to the
  * highest frame of RAM) and the list of free runs.  Boot CPU only, but for mem_mark_holes().
@@ -18,10 +18,12 @@ struct run {
 	uint64_t first, count;
 };
 
-/* The array, and its entries; for the panic call.  Null and 0 before mem_init(). */
+/* Constant after mem_init(); before it null and 0. */
 struct mem {
-	struct fw_page_desc *desc;
-	uint64_t nr_desc;
+	struct fw_page_desc *desc; /* the array */
+	uint64_t nr_desc;          /* its entries */
+	struct run image;          /* the frames of the kernel's image */
+	struct run own;            /* of page tables and of the array */
 };
 
 extern struct mem mem;
@@ -50,5 +52,17 @@ struct run pages_alloc(uint64_t want, uint64_t align, uint32_t flags);
  * Any run of allocated frames will do, it need not be one that pages_alloc() returned.
  */
 void pages_free(struct run run);
+
+/* Which frames of RAM: all; those that were ever allocated or never can be; those that are not free. */
+enum mem_pages { MEM_ALL, MEM_TOUCHED, MEM_USED };
+
+/*
+ * mem_next - the first run of such frames in [@from, @end), which lies in one range of RAM; count 0: none.
+ * Looks at the allocator's lists, not at descriptors, most of which were never written.  Any CPU in the crash path.
+ */
+struct run mem_next(enum mem_pages which, uint64_t from, uint64_t end);
+
+/* mem_is_reserved - whether the kernel itself needs one of @count frames from @first on. */
+bool mem_is_reserved(uint64_t first, uint64_t count);
 
 #endif /* GUEST_STUB_MEM_H */

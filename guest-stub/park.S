@@ -3,7 +3,8 @@
  * guest-stub/park.S - the last instructions of a crashed guest, with every general register known.
  *
  * crash.c prints the register values before it comes here; tests compare them with the dump's NT_PRSTATUS.
- * Both routines load all 16 registers from struct cpu.park and change none of them afterwards.
+ * Both routines load all 16 registers from struct cpu.park and change none of them afterwards.  A parked CPU can be
+ * called away to help with the dump (crew.c); it comes back to the same values.
  */
 #include "guest-stub/layout.h"
 
@@ -37,16 +38,30 @@ crash_out_first:
 crash_out_last:
 	call	crash_refused		/* the VMM went on: it did not take the call */
 
-/* void crash_park(struct cpu *cpu): park[rdi] = cpu; says so in cpu->parked and stays for ever. */
-	.globl	crash_park, crash_park_first, crash_park_last
+/*
+ * void crash_park(struct cpu *cpu): park[rdi] = cpu; says so in cpu->parked and stays until another CPU changes
+ * cpu->park_next.  The loop changes neither a register nor a flag, so it cannot compare.
+ */
+	.globl	crash_park, crash_park_first, crash_park_loop, crash_park_last
 crash_park:
 	LOAD_PARK_REGISTERS_BUT_RDI
 crash_park_first:
 	movl	$1, CPU_PARKED(%rdi)
-park_loop:
+crash_park_loop:
 	pause
 crash_park_last:
-	jmp	park_loop
+	jmp	*CPU_PARK_NEXT(%rdi)
+
+/* Where park_next leads for work: the job on the crash stack, then parked as before, flags included. */
+	.globl	crash_work
+crash_work:
+	movq	$crash_park_loop, CPU_PARK_NEXT(%rdi)
+	pushq	%rdi
+	call	crew_work
+	popq	%rdi
+	pushq	$RFLAGS_PARKED
+	popfq
+	jmp	crash_park
 
 /* void *memcpy(void *, const void *, size_t), memset: the compiler calls them, in ring 0 too. */
 	.globl	memcpy, memset

@@ -49,6 +49,12 @@ void text_vprintf(struct text *t, const char *format, va_list args)
 				put(t, *s);
 		} else if (*f == 'c') {
 			put(t, (char)va_arg(args, int));
+		} else if (*f == 'd') {
+			int value = va_arg(args, int);
+
+			if (value < 0)
+				put(t, '-');
+			put_number(t, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10, width, pad);
 		} else if (*f == 'u' || *f == 'x') {
 			uint64_t value = is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned);
 

@@ -20,7 +20,7 @@ struct text {
 
 /*
  * text_printf - append to @t; what does not fit is cut.
- * Conversions: %s %c %% %u %x (unsigned int) %lu %lx (uint64_t), with an optional 0 and width.
+ * Conversions: %s %c %% %d (int) %u %x (unsigned int) %lu %lx (uint64_t), with an optional 0 and width.
  */
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vprintf(struct text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
