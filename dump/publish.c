@@ -7,13 +7,43 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+
+#define SUFFIX_REGION_PARTIAL ".region.partial"
+#define SUFFIX_DUMP_PARTIAL ".vmcore.partial"
+#define SUFFIX_FINAL ".vmcore"
+
+enum publish_file publish_parse(const char *path, size_t *ret_base)
+{
+	static const struct {
+		const char *suffix;
+		enum publish_file file;
+	} suffixes[] = {
+		{SUFFIX_REGION_PARTIAL, PUBLISH_REGION_PARTIAL},
+		{SUFFIX_DUMP_PARTIAL, PUBLISH_DUMP_PARTIAL},
+		{SUFFIX_FINAL, PUBLISH_FINAL},
+	};
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		size_t suffix = strlen(suffixes[i].suffix);
+
+		if (len <= suffix || path[len - suffix - 1] == '/' ||
+			strcmp(path + len - suffix, suffixes[i].suffix))
+			continue;
+		*ret_base = len - suffix;
+		return suffixes[i].file;
+	}
+	return PUBLISH_NONE;
+}
 
 void publish_names_init(struct publish_names *names, const char *name)
 {
-	snprintf(names->region_partial, sizeof(names->region_partial), "%s.region.partial", name);
-	snprintf(names->dump_partial, sizeof(names->dump_partial), "%s.vmcore.partial", name);
-	snprintf(names->final, sizeof(names->final), "%s.vmcore", name);
+	snprintf(names->region_partial, sizeof(names->region_partial), "%s" SUFFIX_REGION_PARTIAL, name);
+	snprintf(names->dump_partial, sizeof(names->dump_partial), "%s" SUFFIX_DUMP_PARTIAL, name);
+	snprintf(names->final, sizeof(names->final), "%s" SUFFIX_FINAL, name);
 }
 
 int publish_proc_open(void)
@@ -54,4 +84,14 @@ int publish_link(int proc_fd, int fd, int dir_fd, const char *name)
 		return 0;
 	saved = errno;
 	return saved == EEXIST && is_same_file(fd, dir_fd, name) ? 0 : -saved;
+}
+
+int publish_lock(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+void publish_unlock(int fd)
+{
+	(void)flock(fd, LOCK_UN);
 }

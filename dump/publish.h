@@ -24,6 +24,15 @@ struct publish_names {
 	char final[PUBLISH_NAME_MAX];
 };
 
+/* Which of a dump's files a name is. */
+enum publish_file { PUBLISH_NONE, PUBLISH_FINAL, PUBLISH_DUMP_PARTIAL, PUBLISH_REGION_PARTIAL };
+
+/*
+ * publish_parse - the file that a path names, by its suffix alone, and in *ret_base the bytes of the
+ * path before the suffix.  PUBLISH_NONE if it is no name of a dump's file.
+ */
+enum publish_file publish_parse(const char *path, size_t *ret_base);
+
 /* @name is the valid base name of a record. */
 void publish_names_init(struct publish_names *names, const char *name);
 
@@ -42,5 +51,12 @@ int warn_unused publish_tmpfile(int dir_fd, uint64_t size, int *ret_fd);
  * (or in none: memfd), else -errno.
  */
 int warn_unused publish_link(int proc_fd, int fd, int dir_fd, const char *name);
+
+/*
+ * publish_lock - mark a dump's file as being worked on, until @fd and its duplicates are closed or
+ * publish_unlock().  Who only reads needs no lock.  Errors: -EWOULDBLOCK if another process works on it.
+ */
+int warn_unused publish_lock(int fd);
+void publish_unlock(int fd);
 
 #endif /* DUMP_PUBLISH_H */

@@ -19,6 +19,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_engine,
 	suite_dump_dumper,
 	suite_dump_vmcore,
+	suite_reader,
 	suite_pagewalk,
 	suite_select,
 	suite_options,

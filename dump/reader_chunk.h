@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/reader_chunk.h - chunks and tables of an open dump.  Private to dump/reader*.c.
+ */
+#ifndef DUMP_READER_CHUNK_H
+#define DUMP_READER_CHUNK_H
+
+#include "dump/reader.h"
+
+/*
+ * Tables are read in blocks of this many pages (our choice: 2 GiB of RAM).  One is a whole number of
+ * chunks of any size, and its part of the bitmap and of the progress table fit into reader->scratch.
+ */
+#define READER_BLOCK_PAGES (512u << 10)
+#define READER_BLOCK_BITMAP (READER_BLOCK_PAGES / 8)
+#define READER_BLOCK_CHUNKS (READER_BLOCK_PAGES * PAGE_SIZE_4K / DUMP_CHUNK_MIN)
+#define READER_SCRATCH (READER_BLOCK_BITMAP + READER_BLOCK_CHUNKS)
+_Static_assert(READER_BLOCK_PAGES *PAGE_SIZE_4K % DUMP_CHUNK_MAX == 0, "a block is whole chunks");
+
+/* True if offset @off of the image is guest RAM, as the trailer tells. */
+bool reader_is_ram(const struct reader *reader, uint64_t off);
+
+/* Is chunk @index in the dump?  Asks the file each time, since a dumper may be at work. */
+int warn_unused reader_chunk_done(struct reader *reader, uint64_t index, bool *ret);
+
+/* VMCORE_STATE_*, as it was when the dump was opened. */
+static inline uint32_t reader_state(const struct reader *reader)
+{
+	return atomic_load_explicit(&reader->trailer.state, memory_order_relaxed);
+}
+
+/* True if the page bitmap tells which pages were selected. */
+static inline bool reader_has_bitmap(const struct reader *reader)
+{
+	return reader->has_trailer && reader->trailer.role == VMCORE_ROLE_DUMP &&
+	       reader_state(reader) != VMCORE_STATE_PREPARING;
+}
+
+#endif /* DUMP_READER_CHUNK_H */
