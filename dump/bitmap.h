@@ -2,7 +2,8 @@
 /*
  * dump/bitmap.h - a bit for each page: bit n of a bitmap is bit n % 64 of word n / 64.
  *
- * Locks: none.  Threads that change bits keep to different words, or serialise.
+ * Locks: none.  Threads that change bits keep to different words, or use bitmap_clear_mask_atomic() and
+ * read with bitmap_next().
  */
 #ifndef DUMP_BITMAP_H
 #define DUMP_BITMAP_H
@@ -87,11 +88,24 @@ static inline uint64_t bitmap_count(const uint64_t *map, uint64_t bits)
 	return sum;
 }
 
+/* Clears bits @bit + n for each bit n that is set in @mask, beside threads that clear others. */
+static inline void bitmap_clear_mask_atomic(uint64_t *map, uint64_t bit, uint64_t mask)
+{
+	uint64_t low = mask << (bit % 64);
+	uint64_t high = bit % 64 ? mask >> (64 - bit % 64) : 0;
+
+	if (low)
+		__atomic_fetch_and(&map[bit / 64], ~low, __ATOMIC_RELAXED);
+	if (high)
+		__atomic_fetch_and(&map[bit / 64 + 1], ~high, __ATOMIC_RELAXED);
+}
+
 /* First bit at or after @from with value @value, or @end if there is none before it. */
 static inline uint64_t bitmap_next(const uint64_t *map, uint64_t from, uint64_t end, bool value)
 {
 	while (from < end) {
-		uint64_t word = (value ? map[from / 64] : ~map[from / 64]) >> (from % 64);
+		uint64_t all = __atomic_load_n(&map[from / 64], __ATOMIC_RELAXED);
+		uint64_t word = (value ? all : ~all) >> (from % 64);
 
 		if (word)
 			return u64_min(from + (uint64_t)__builtin_ctzll(word), end);

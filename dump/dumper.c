@@ -41,14 +41,19 @@ struct session {
 
 static struct dumper_event make_event(const struct dump_engine *engine, enum dumper_event_type type)
 {
-	return (struct dumper_event){
+	struct dumper_event event = {
 		.type = type,
 		.generation = engine->record->generation,
 		.done = engine->done,
 		.total = engine->layout.ram,
 		.released = engine->released,
 		.dumped = engine->dumped,
+		.distrusted = engine->distrusted,
 	};
+
+	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
+		event.excluded[i] = engine->excluded[i];
+	return event;
 }
 
 /* False if the VMM is gone, or when not to @wait its buffer is full. */
@@ -112,9 +117,8 @@ static void report(const struct session *session, const struct dump_engine *engi
 	struct dumper_event event = make_event(engine, error ? DUMPER_FAILED : DUMPER_DONE);
 
 	event.status = error;
-	if (error)
-		snprintf(event.text, sizeof(event.text), "%s", engine->why);
-	else
+	snprintf(event.text, sizeof(event.text), "%s", error ? engine->why : engine->distrust);
+	if (!error)
 		event.file_bytes = file_bytes(engine);
 	if (send_event(session, &event, true))
 		return;

@@ -17,6 +17,7 @@
 #define DUMP_DUMPER_H
 
 #include "dump/record.h"
+#include "dump/vmcore.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,8 +52,14 @@ struct dumper_event {
 	uint64_t released;   /* bytes of host memory given back to the host so far */
 	uint64_t dumped;     /* bytes of guest memory written into the dump */
 	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
-	char text
-		[512]; /* NUL-terminated; DUMPER_FAILED: which object, why, and what is kept under which name */
+	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that dump_selectors[n] was the first to exclude */
+	uint32_t distrusted; /* DUMPER_DONE: selectors that kept every page (bit n), as @text tells */
+	uint32_t pad2;
+	/*
+	 * NUL-terminated.  DUMPER_FAILED: which object, why, and what is kept under which name.
+	 * DUMPER_DONE: "" or which selectors could not believe the guest, and why.
+	 */
+	char text[512];
 };
 
 /*

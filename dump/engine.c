@@ -6,6 +6,8 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/filemap.h"
+#include "dump/release.h"
+#include "dump/select.h"
 #include "dump/tables.h"
 
 #include <errno.h>
@@ -105,16 +107,22 @@ int dump_engine_extent(
 	return 1;
 }
 
-static int release(struct dump_engine *engine, uint64_t off, uint64_t len)
+void dump_engine_forget_extents(struct dump_engine *engine)
 {
-	off_t at = (off_t)(engine->layout.head + off);
-	int r;
+	pthread_mutex_lock(&engine->extent_lock);
+	engine->extent_start = 0;
+	engine->extent_end = 0;
+	pthread_mutex_unlock(&engine->extent_lock);
+}
 
-	do
-		r = fallocate(
-			engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)len);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
+void dump_engine_released(struct dump_engine *engine, uint64_t bytes)
+{
+	if (!bytes)
+		return;
+	atomic_fetch_add(&engine->released, bytes);
+	if (!atomic_load(&engine->record->moments[DUMP_MOMENT_FIRST_RELEASE]))
+		mark(engine, DUMP_MOMENT_FIRST_RELEASE);
+	notify(engine, DUMP_NOTICE_PROGRESS);
 }
 
 void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated)
@@ -124,16 +132,14 @@ void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t
 
 	dump_engine_chunk(engine, index, &off, &len);
 	dump_tail_chunk_done(&engine->tail, index);
-	r = release(engine, off, len);
-	if (!r) {
-		atomic_fetch_add(&engine->released, populated);
-		if (!atomic_load(&engine->record->moments[DUMP_MOMENT_FIRST_RELEASE]))
-			mark(engine, DUMP_MOMENT_FIRST_RELEASE);
-	} else if (!atomic_flag_test_and_set(&engine->release_warned)) {
-		log_warn("cannot release memory of the crashed VM: %s", strerror(-r));
-	}
 	atomic_fetch_add(&engine->done, len);
-	notify(engine, DUMP_NOTICE_PROGRESS);
+	r = populated ? dump_release(engine, off, len) : 0;
+	if (!r && populated)
+		dump_engine_released(engine, populated); /* notifies */
+	else
+		notify(engine, DUMP_NOTICE_PROGRESS);
+	if (r && !atomic_flag_test_and_set(&engine->release_warned))
+		log_warn("cannot release memory of the crashed VM: %s", strerror(-r));
 }
 
 /*
@@ -243,23 +249,50 @@ static int map_ram(struct dump_engine *engine)
 	return 0;
 }
 
+/* What the selectors did, into the file; the state that is set next makes it valid. */
+static void save_selection(struct dump_engine *engine)
+{
+	struct vmcore_trailer *trailer = engine->tail.trailer;
+
+	trailer->distrusted = engine->distrusted;
+	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
+		trailer->excluded[i] = atomic_load(&engine->excluded[i]);
+	memcpy(trailer->distrust, engine->distrust, sizeof(trailer->distrust));
+}
+
+/* Decides which pages belong in the dump.  A guest that dumps by itself has decided already. */
+static int select_pages_of(struct dump_engine *engine, const struct dump_strategy *strategy)
+{
+	int r;
+
+	if (strategy->guest_mode != FW_DUMP_MODE_VMM) {
+		dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
+		return 0;
+	}
+	r = dump_select_prepare(engine);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot select pages");
+	save_selection(engine);
+	dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
+	dump_release_excluded(engine);
+	return 0;
+}
+
 static int move_bytes(struct dump_engine *engine)
 {
-	const struct dump_options *options = &engine->record->options;
+	const struct dump_strategy *strategy = &dump_strategies[engine->record->options.strategy];
 	int r;
 
 	r = check_space(engine);
 	if (!r)
 		r = map_ram(engine);
+	if (!r)
+		r = select_pages_of(engine, strategy);
 	if (r)
 		return r;
-	r = dump_selectors[options->selector].select(engine);
+	r = strategy->run(engine);
 	if (r)
-		return dump_engine_fail(engine, r, "selector %s", dump_selectors[options->selector].name);
-	dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
-	r = dump_strategies[options->strategy].run(engine);
-	if (r)
-		return dump_engine_fail(engine, r, "strategy %s", dump_strategies[options->strategy].name);
+		return dump_engine_fail(engine, r, "strategy %s", strategy->name);
 	assert(atomic_load(&engine->done) == engine->layout.ram);
 	mark(engine, DUMP_MOMENT_COPIED);
 	notify(engine, DUMP_NOTICE_COPIED);
@@ -276,6 +309,7 @@ static int publish(struct dump_engine *engine, const struct head *head)
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the timeline of %s", engine->names.dump_partial);
+	save_selection(engine);
 	dump_tail_set_state(&engine->tail, VMCORE_STATE_COMPLETE);
 	r = publish_link(engine->proc_fd, engine->dump_fd, engine->dir_fd, engine->names.final);
 	if (r)
@@ -340,9 +374,11 @@ static void engine_fini(struct dump_engine *engine)
 	if (engine->error)
 		tell_what_is_kept(engine);
 	if (engine->error && engine->tail.map && engine->tail.trailer->state != VMCORE_STATE_COMPLETE) {
+		save_selection(engine);
 		engine->tail.trailer->error = engine->error;
 		dump_tail_set_state(&engine->tail, VMCORE_STATE_FAILED);
 	}
+	dump_select_fini(engine);
 	dump_tail_fini(&engine->tail);
 	if (engine->ram)
 		munmap(engine->ram, engine->layout.ram);

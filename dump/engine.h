@@ -2,7 +2,8 @@
 /*
  * dump/engine.h - one dump from the crashed region to its published file.
  *
- *      link region -> make dump, link it -> selector -> strategy: { copy, mark, release } -> publish
+ *      link region -> make dump, link it -> select -> release what is excluded
+ *      -> strategy: { select, copy, mark, release } chunk by chunk -> publish
  *
  * Owns the order of these steps, the dump file and the mapping of the region's RAM.  A strategy owns
  * how bytes move.  What makes a kill at any moment harmless is the order that the helpers below keep:
@@ -50,8 +51,17 @@ struct dump_engine {
 	unsigned char *ram; /* the region's RAM, mapped shared: reading a hole here would allocate it */
 	struct publish_names names;
 
-	/* A selector clears bits of tail.selected; a strategy reads them. */
+	/* Selectors clear bits of tail.selected, before the strategy runs: what belongs in the dump. */
 	struct dump_tail tail;
+	/*
+	 * What of it a strategy has to move: the same bits, less the pages of zeros that dump_select_chunk()
+	 * finds.  Either tail.selected itself or memory of its own.  bitmap_next() while threads run.
+	 */
+	uint64_t *copy;
+	_Atomic uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages, by the first selector to exclude them */
+	uint32_t distrusted;                             /* selectors that kept everything: a mask */
+	char distrust[128];                              /* why; "" = all could be believed */
+	uint64_t list_ignored;                           /* tuples of the list that named no page of RAM */
 
 	/* The last run that dump_engine_extent found; empty at first. */
 	pthread_mutex_t extent_lock; /* guards the two fields below */
@@ -99,7 +109,7 @@ static inline void dump_engine_chunk(
 }
 
 /*
- * dump_engine_extent - next run of RAM that has memory behind it, as it was before any release.
+ * dump_engine_extent - next run of RAM that has memory behind it, as it was before any chunk was done.
  * Result: 1 and *ret_start, *ret_end within [@from, @end); 0 when all the rest is hole; or -errno.
  * Locks: any thread.  Asking in ascending order is cheap: the kernel walks each run once, to its end.
  */
@@ -112,6 +122,10 @@ int warn_unused dump_engine_extent(
  */
 void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
 
+/* For dump/release.c: @bytes went back to the host; the runs that dump_engine_extent() knows changed. */
+void dump_engine_released(struct dump_engine *engine, uint64_t bytes);
+void dump_engine_forget_extents(struct dump_engine *engine);
+
 /* Records the first failure: @error is -errno; the text names object and action.  Returns @error. */
 int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -119,6 +133,8 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 /* The strategies and selectors of dump/tables.c, each in its own file. */
 int strategy_vmapp(struct dump_engine *engine);
 int strategy_guest(struct dump_engine *engine);
-int select_all(struct dump_engine *engine);
+int select_zero(struct dump_engine *engine, uint64_t index, uint64_t *ret_excluded);
+int select_list(struct dump_engine *engine);
+int select_pages(struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_H */

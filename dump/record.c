@@ -3,6 +3,7 @@
 #include "dump/record.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/select.h"
 #include "dump/tables.h"
 
 #include <ctype.h>
@@ -105,7 +106,7 @@ static bool name_is_valid(const char *name)
 
 static bool options_are_valid(const struct dump_options *options)
 {
-	return options->strategy < dump_nr_strategies && options->selector < dump_nr_selectors &&
+	return options->strategy < dump_nr_strategies && dump_select_is_valid(options->selectors) &&
 	       options->workers <= WORKERS_MAX && u64_is_pow2(options->chunk) &&
 	       options->chunk >= DUMP_CHUNK_MIN && options->chunk <= DUMP_CHUNK_MAX;
 }

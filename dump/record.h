@@ -21,9 +21,9 @@
 #define DUMP_RECORD_MAGIC 0x4452434d /* "MCRD" */
 
 /* our choices: bounds of what is kept */
-#define DUMP_NAME_MAX 96     /* bytes of a dump's base name, with the NUL */
-#define DUMP_VCPUS_MAX 64    /* vCPUs of one VM */
-#define DUMP_RAW_MAX 14336   /* bytes of raw register state of one vCPU: see enum dump_raw */
+#define DUMP_NAME_MAX 96   /* bytes of a dump's base name, with the NUL */
+#define DUMP_VCPUS_MAX 64  /* vCPUs of one VM */
+#define DUMP_RAW_MAX 14336 /* bytes of raw register state of one vCPU: see enum dump_raw */
 
 /* Why a VM counts as crashed.  dump_reason_name() gives the words used in logs, events and notes. */
 enum dump_reason {
@@ -54,11 +54,11 @@ const char *dump_moment_name(enum dump_moment moment);
 
 /* How to dump.  Indexes are into the tables of dump/tables.h. */
 struct dump_options {
-	uint32_t strategy; /* index into dump_strategies[] */
-	uint32_t selector; /* index into dump_selectors[] */
-	uint32_t workers;  /* threads, 1..64; 0 = one for every two CPUs of the host, 1..4 */
+	uint32_t strategy;  /* index into dump_strategies[] */
+	uint32_t selectors; /* bit n = dump_selectors[n]: dump/select.h */
+	uint32_t workers;   /* threads, 1..64; 0 = one for every two CPUs of the host, 1..4 */
 	uint32_t pad;
-	uint64_t chunk;    /* bytes of one unit of dumping and release; power of two, DUMP_CHUNK_MIN .. _MAX */
+	uint64_t chunk; /* bytes of one unit of dumping and release; power of two, DUMP_CHUNK_MIN .. _MAX */
 };
 
 /* Layout of one segment register as in QEMU's CPU note (docs/vmcore.md). */
@@ -105,12 +105,12 @@ struct dump_record {
 	uint64_t detail;     /* reason-specific: KVM suberror, hardware entry failure reason, else 0 */
 	struct dump_options options;
 	struct dump_layout layout;
-	char guest[64];      /* vm.name, NUL-terminated */
-	char name[DUMP_NAME_MAX];   /* base name of the dump: <guest>-<UTC time>-g<generation> */
+	char guest[64];           /* vm.name, NUL-terminated */
+	char name[DUMP_NAME_MAX]; /* base name of the dump: <guest>-<UTC time>-g<generation> */
 	char vmm_version[32];
-	struct fw_panic panic;      /* as the guest gave it; all 0 without a panic call */
-	uint32_t panic_string_len;  /* bytes used in @panic_string */
-	uint32_t nr_regs;           /* entries used in @regs */
+	struct fw_panic panic;     /* as the guest gave it; all 0 without a panic call */
+	uint32_t panic_string_len; /* bytes used in @panic_string */
+	uint32_t nr_regs;          /* entries used in @regs */
 	char panic_string[FW_PANIC_STRING_MAX];
 	struct fw_regs regs[FW_PANIC_REGS_MAX];
 	_Atomic uint64_t moments[DUMP_MOMENT_NR];

@@ -14,6 +14,7 @@
  */
 #include "dump/bitmap.h"
 #include "dump/engine.h"
+#include "dump/select.h"
 
 #include "dump/base/io.h"
 
@@ -26,13 +27,13 @@
 
 struct vmapp {
 	struct dump_engine *engine;
-	unsigned char *dest; /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
+	unsigned char *dest;    /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
 	pthread_mutex_t writer; /* held by the worker that is in pwrite() */
-	cpu_set_t cpus; /* where this process may run; empty = not known */
-	int first_cpu; /* where the first worker was when the others were started */
-	_Atomic int started; /* workers beside the first one */
-	_Atomic uint64_t next; /* first chunk that no worker has taken */
-	_Atomic int error; /* first worker's -errno; stops the others */
+	cpu_set_t cpus;         /* where this process may run; empty = not known */
+	int first_cpu;          /* where the first worker was when the others were started */
+	_Atomic int started;    /* workers beside the first one */
+	_Atomic uint64_t next;  /* first chunk that no worker has taken */
+	_Atomic int error;      /* first worker's -errno; stops the others */
 };
 
 static int write_run(struct dump_engine *engine, uint64_t off, uint64_t len)
@@ -92,14 +93,14 @@ static int copy_selected(struct vmapp *job, uint64_t start, uint64_t end)
 	uint64_t last = end / PAGE_SIZE_4K;
 
 	for (;;) {
-		uint64_t first = bitmap_next(engine->tail.selected, page, last, true);
+		uint64_t first = bitmap_next(engine->copy, page, last, true);
 		uint64_t off = first * PAGE_SIZE_4K;
 		uint64_t len;
 		int r;
 
 		if (first == last)
 			return 0;
-		page = bitmap_next(engine->tail.selected, first, last, false);
+		page = bitmap_next(engine->copy, first, last, false);
 		len = (page - first) * PAGE_SIZE_4K;
 		r = copy_run(job, off, len);
 		if (r)
@@ -118,6 +119,9 @@ static int dump_chunk(struct vmapp *job, uint64_t index)
 	uint64_t populated = 0;
 	int r;
 
+	r = dump_select_chunk(engine, index);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 	dump_engine_chunk(engine, index, &off, &len);
 	for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
 		at = end) {

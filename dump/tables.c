@@ -16,6 +16,10 @@ const struct dump_strategy dump_strategies[] = {
 const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
 
 const struct dump_selector dump_selectors[] = {
-	{"all", "every page of the guest", select_all},
+	{"all", "every page of the guest", NULL, NULL},
+	{"zero", "drops pages of nothing but zeros", NULL, select_zero},
+	{"list", "only the pages that the guest's panic call lists", select_list, NULL},
+	{"pages", "drops pages that are free by the guest's page descriptors", select_pages, NULL},
 };
 const size_t dump_nr_selectors = ARRAY_LEN(dump_selectors);
+_Static_assert(ARRAY_LEN(dump_selectors) <= VMCORE_SELECTORS_MAX, "selectors have numbers in the file");

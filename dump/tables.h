@@ -20,11 +20,24 @@ struct dump_strategy {
 	int (*run)(struct dump_engine *engine);
 };
 
-/* A selector decides which pages belong in the dump, by clearing bits of engine->selected. */
+/*
+ * A selector decides which pages belong in the dump (dump/select.h).  The place in the table is its number
+ * in the dump's file, so it never changes; at most VMCORE_SELECTORS_MAX.
+ */
 struct dump_selector {
 	const char *name; /* as in [dump] select = */
-	const char *help;
-	int (*select)(struct dump_engine *engine);
+	const char *help; /* one line for --help */
+	/*
+	 * Whole memory, once, before the strategy, on the dumper's main thread: clears bits of
+	 * engine->tail.selected.  0 or -errno of the host, which fails the dump: what is wrong with the
+	 * guest's data is for dump_select_distrust().  NULL = nothing to do.
+	 */
+	int (*prepare)(struct dump_engine *engine);
+	/*
+	 * One chunk, right before it is moved, on any thread: clears bits of engine->copy and adds their
+	 * number to *ret_excluded.  0 or -errno.  NULL = nothing to do.
+	 */
+	int (*chunk)(struct dump_engine *engine, uint64_t index, uint64_t *ret_excluded);
 };
 
 extern const struct dump_strategy dump_strategies[];

@@ -2,6 +2,7 @@
 /* dump/vmcore.c - see vmcore.h */
 #include "dump/vmcore.h"
 
+#include "dump/select.h"
 #include "dump/tables.h"
 
 #include <elf.h>
@@ -189,7 +190,7 @@ static void append_meta(struct head *head, const struct dump_record *record)
 
 	copy_text(meta.reason_name, sizeof(meta.reason_name), dump_reason_name(record->reason));
 	copy_text(meta.strategy, sizeof(meta.strategy), dump_strategies[record->options.strategy].name);
-	copy_text(meta.selector, sizeof(meta.selector), dump_selectors[record->options.selector].name);
+	dump_select_format(record->options.selectors, meta.selector, sizeof(meta.selector));
 	copy_text(meta.guest, sizeof(meta.guest), record->guest);
 	copy_text(meta.name, sizeof(meta.name), record->name);
 	copy_text(meta.vmm_version, sizeof(meta.vmm_version), record->vmm_version);
@@ -350,6 +351,7 @@ void vmcore_trailer_init(struct vmcore_trailer *trailer, const struct dump_recor
 	trailer->tail = record->layout.tail;
 	trailer->chunk = record->options.chunk;
 	trailer->places = vmcore_places(&record->layout, record->options.chunk);
+	trailer->selectors = record->options.selectors;
 	memcpy(trailer->segments, record->layout.segments, sizeof(trailer->segments));
 	copy_text(trailer->name, sizeof(trailer->name), record->name);
 	atomic_store_explicit(&trailer->state, VMCORE_STATE_PREPARING, memory_order_release);

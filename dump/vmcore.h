@@ -56,7 +56,7 @@ struct vmcore_meta {
 	uint64_t head;    /* bytes: struct dump_layout */
 	uint64_t ram;
 	uint64_t tail;
-	uint64_t chunk;   /* bytes of one chunk */
+	uint64_t chunk; /* bytes of one chunk */
 	struct vmcore_places places;
 	char reason_name[16]; /* these six: NUL-terminated, NUL-padded */
 	char strategy[16];
@@ -101,14 +101,17 @@ struct vmcore_raw {
 
 #define VMCORE_TRAILER_MAGIC "MVMMTAIL" /* 8 bytes, no NUL */
 
+/* our choice: selectors that the trailer has counters for */
+#define VMCORE_SELECTORS_MAX 8
+
 /* Start of the last 4 KiB of the file; what follows it there is 0. */
 struct vmcore_trailer {
 	char magic[8];
-	uint32_t version; /* VMCORE_VERSION */
-	uint32_t size;    /* bytes of this struct in the file */
-	uint32_t role;    /* VMCORE_ROLE_* */
+	uint32_t version;       /* VMCORE_VERSION */
+	uint32_t size;          /* bytes of this struct in the file */
+	uint32_t role;          /* VMCORE_ROLE_* */
 	_Atomic uint32_t state; /* VMCORE_STATE_* */
-	int32_t error;    /* -errno once the state is FAILED, else 0 */
+	int32_t error;          /* -errno once the state is FAILED, else 0 */
 	uint32_t nr_segments;
 	uint64_t file_size; /* head + ram + tail */
 	uint64_t head;
@@ -118,6 +121,11 @@ struct vmcore_trailer {
 	struct vmcore_places places;
 	struct dump_segment segments[DUMP_SEGMENTS_MAX];
 	char name[96]; /* base name of the dump, the same in region and dump */
+	/* The selectors, by number: 0 all, 1 zero, 2 list, 3 pages.  Final when the state is. */
+	uint32_t selectors;  /* bit n: selector n was asked for */
+	uint32_t distrusted; /* bit n: it kept every page, because it could not believe the guest */
+	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that selector n was the first to exclude */
+	char distrust[128];                      /* why, in words; NUL-terminated */
 };
 
 /* Number of chunks of @chunk bytes; the last one may be short.  Both numbers are valid ones. */
@@ -136,7 +144,7 @@ struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t ch
  * Errors: -ENOMEM; -EFBIG if the notes do not fit into the head room.
  */
 int warn_unused vmcore_head_create(const struct dump_record *record, unsigned char **ret_head,
-				   size_t *ret_bytes, uint64_t *ret_timeline_off);
+	size_t *ret_bytes, uint64_t *ret_timeline_off);
 
 /* The timeline of @record as it stands now, padded: exactly VMCORE_TIMELINE_BYTES, no NUL. */
 void vmcore_timeline(const struct dump_record *record, char text[static VMCORE_TIMELINE_BYTES]);
@@ -144,7 +152,7 @@ void vmcore_timeline(const struct dump_record *record, char text[static VMCORE_T
 /* Fills in a trailer in state PREPARING. */
 void vmcore_trailer_init(struct vmcore_trailer *trailer, const struct dump_record *record, uint32_t role);
 
-#define VMCORE_OFFSET_ASSERT(type, field, offset) \
+#define VMCORE_OFFSET_ASSERT(type, field, offset)                                                          \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 #define VMCORE_SIZE_ASSERT(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type)
 
@@ -179,6 +187,9 @@ VMCORE_OFFSET_ASSERT(vmcore_trailer, chunk, 64);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, places, 72);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, segments, 112);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, name, 304);
-VMCORE_SIZE_ASSERT(vmcore_trailer, 400);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, selectors, 400);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, excluded, 408);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, distrust, 472);
+VMCORE_SIZE_ASSERT(vmcore_trailer, 600);
 
 #endif /* DUMP_VMCORE_H */

@@ -33,7 +33,7 @@ struct config {
 		char *dir;              /* of published dumps */
 		uint64_t huge_pages;    /* index into huge_pages_names: auto, off */
 		uint64_t strategy;      /* index into dump_strategies[] */
-		uint64_t select;        /* index into dump_selectors[] */
+		uint64_t select;        /* bit n = dump_selectors[n]: dump/select.h */
 		uint64_t chunk;         /* bytes */
 		uint64_t guest_timeout; /* ns that a guest may take to dump by itself */
 		uint64_t workers;       /* 0 = chosen by the dumper */

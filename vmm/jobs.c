@@ -72,7 +72,7 @@ static void fill_record(struct guest *guest, const struct vm *vm, const struct v
 	record->wall_ns = clock_wall_ns() - (clock_mono_ns() - end->ns);
 	record->options = (struct dump_options){
 		.strategy = (uint32_t)config->dump.strategy,
-		.selector = (uint32_t)config->dump.select,
+		.selectors = (uint32_t)config->dump.select,
 		.workers = (uint32_t)config->dump.workers,
 		.chunk = config->dump.chunk,
 	};

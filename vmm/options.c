@@ -3,6 +3,7 @@
 #include "vmm/options.h"
 
 #include "dump/record.h"
+#include "dump/select.h"
 #include "dump/tables.h"
 
 #include <ctype.h>
@@ -58,8 +59,8 @@ const struct config_option options[] = {
 			"is there"},
 	{FIELD(dump, strategy), .type = OPTION_CHOICE, .fallback = "vmapp", .choice = strategy_name,
 		.help = "who moves the bytes into the dump"},
-	{FIELD(dump, select), .type = OPTION_CHOICE, .fallback = "all", .choice = selector_name,
-		.help = "which pages belong in the dump"},
+	{FIELD(dump, select), .type = OPTION_SELECT, .fallback = "all", .choice = selector_name,
+		.help = "which pages belong in the dump: all, or some of the others, separated by commas"},
 	{FIELD(dump, chunk), .type = OPTION_SIZE, .fallback = "2M", .min = KIB(64), .max = GIB(1),
 		.power_of_two = true, .help = "unit of dumping and of giving memory back"},
 	{FIELD(dump, guest_timeout), .type = OPTION_DURATION, .fallback = "30s", .min = NSEC_PER_MSEC,
@@ -201,6 +202,7 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 		snprintf(buf, size, "yes or no");
 		break;
 	case OPTION_CHOICE:
+	case OPTION_SELECT:
 		buf[0] = '\0';
 		for (size_t i = 0; option->choice(i) && len < size; i++)
 			len += (size_t)snprintf(
@@ -268,6 +270,16 @@ static int set_choice(const struct config_option *option, struct config *config,
 	return -EINVAL;
 }
 
+static int set_select(const struct config_option *option, struct config *config, const char *value)
+{
+	uint32_t mask;
+	int err = dump_select_parse(value, &mask);
+
+	if (!err)
+		*option_number(option, config) = mask;
+	return err;
+}
+
 static int set_bool(const struct config_option *option, struct config *config, const char *value)
 {
 	bool yes = !strcasecmp(value, "yes") || !strcasecmp(value, "true") || !strcmp(value, "1");
@@ -330,6 +342,9 @@ int option_set(const struct config_option *option, struct config *config, const 
 	case OPTION_CHOICE:
 		err = set_choice(option, config, value);
 		break;
+	case OPTION_SELECT:
+		err = set_select(option, config, value);
+		break;
 	case OPTION_UINT:
 	case OPTION_SIZE:
 	case OPTION_DURATION:
@@ -351,6 +366,8 @@ void option_format(const struct config_option *option, const struct config *conf
 		snprintf(buf, size, "%s", *string ? *string : "");
 	else if (option->type == OPTION_BOOL)
 		snprintf(buf, size, "%s", *option_bool(option, fields) ? "yes" : "no");
+	else if (option->type == OPTION_SELECT)
+		dump_select_format((uint32_t)*option_number(option, fields), buf, size);
 	else if (option->type == OPTION_CHOICE)
 		snprintf(buf, size, "%s", option->choice(*option_number(option, fields)));
 	else

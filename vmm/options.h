@@ -24,6 +24,7 @@ enum option_type {
 	OPTION_SIZE,     /* bytes with K, M, G, T */
 	OPTION_DURATION, /* ns, us, ms, s, m; a bare number counts seconds */
 	OPTION_CHOICE,   /* a name of a table */
+	OPTION_SELECT,   /* names of page selectors, separated by commas */
 };
 
 struct config_option {

@@ -22,7 +22,7 @@ static void record_init(struct dump_fixture *f, uint32_t nr_cpus)
 	record->generation = 0;
 	record->reason = DUMP_REASON_PANIC;
 	record->wall_ns = 1700000000000000000ull;
-	record->options = (struct dump_options){.workers = 1, .chunk = PAGE_SIZE_2M};
+	record->options = (struct dump_options){.selectors = 1, .workers = 1, .chunk = PAGE_SIZE_2M};
 	record->layout = f->layout;
 	strcpy(record->guest, "guest");
 	strcpy(record->name, "guest-test-g0");

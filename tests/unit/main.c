@@ -34,6 +34,8 @@ static Suite *(*const suites[])(void) = {
 	suite_elf_image,
 	suite_loader,
 	suite_cpuid,
+	suite_dispatch,
+	suite_dispatch_block,
 };
 
 int main(int argc, char **argv)

@@ -32,4 +32,6 @@ Suite *suite_dump_dir(void);
 Suite *suite_elf_image(void);
 Suite *suite_loader(void);
 Suite *suite_cpuid(void);
+Suite *suite_dispatch(void);
+Suite *suite_dispatch_block(void);
 #endif /* TESTS_UNIT_SUITES_H */

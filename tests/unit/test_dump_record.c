@@ -83,7 +83,7 @@ START_TEST(a_record_that_breaks_any_rule_is_refused)
 	REFUSED(f.record->reason = DUMP_REASON_NR);
 	REFUSED(f.record->crash_cpu = 2);
 	REFUSED(f.record->options.strategy = UINT32_MAX);
-	REFUSED(f.record->options.selector = UINT32_MAX);
+	REFUSED(f.record->options.selectors = UINT32_MAX);
 	REFUSED(f.record->options.workers = 65);
 	REFUSED(f.record->options.chunk = 0);
 	REFUSED(f.record->options.chunk = KIB(32));

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dump/release.c - see release.h */
+#include "dump/release.h"
+
+#include "dump/base/log.h"
+#include "dump/bitmap.h"
+#include "dump/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/*
+ * our choice: bytes of one punch.  With 4 KiB pages some milliseconds, so that the first memory comes
+ * back soon and whoever waits for it hears of it; with huge pages nothing is lost by it.
+ */
+#define SLICE MIB(32)
+
+/* measured (docs/vmcore.md, "Selection"): with 4 KiB pages, shorter runs cost more than they give back early */
+#define RUN_MIN KIB(64)
+
+int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
+{
+	off_t at = (off_t)(engine->layout.head + off);
+	int r;
+
+	do
+		r = fallocate(
+			engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)len);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* Host memory behind the region: asked before and after, it tells what a punch gave back. */
+static uint64_t host_bytes(const struct dump_engine *engine)
+{
+	struct stat st;
+
+	return fstat(engine->region_fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+/*
+ * What runs are cut to: a part of a huge page is not worth splitting it (2-4 us for each 4 KiB, and the
+ * rest of the page is then copied three times as slowly).  tmpfs tells the size of its pages as st_blksize.
+ */
+static uint64_t granule_of(const struct dump_engine *engine)
+{
+	struct stat st;
+
+	if (fstat(engine->region_fd, &st) < 0 || (uint64_t)st.st_blksize < PAGE_SIZE_2M)
+		return PAGE_SIZE_4K;
+	return PAGE_SIZE_2M;
+}
+
+static int release_run(struct dump_engine *engine, uint64_t off, uint64_t end)
+{
+	uint64_t before = host_bytes(engine);
+
+	for (uint64_t len; off < end; off += len) {
+		uint64_t after;
+		int r;
+
+		len = u64_min(end - off, SLICE - off % SLICE);
+		r = dump_release(engine, off, len);
+		if (r)
+			return r;
+		after = host_bytes(engine);
+		dump_engine_released(engine, before > after ? before - after : 0);
+		before = after;
+	}
+	return 0;
+}
+
+void dump_release_excluded(struct dump_engine *engine)
+{
+	uint64_t granule = granule_of(engine), pages = engine->layout.ram / PAGE_SIZE_4K;
+	uint64_t page = 0;
+	int r = 0;
+
+	while (!r) {
+		uint64_t first = bitmap_next(engine->tail.selected, page, pages, false);
+		uint64_t off = u64_align_up(first * PAGE_SIZE_4K, granule), end;
+
+		if (first == pages)
+			break;
+		page = bitmap_next(engine->tail.selected, first, pages, true);
+		end = page * PAGE_SIZE_4K;
+		if (page < pages) /* the last huge page of RAM may be a short one */
+			end = u64_align_down(end, granule);
+		if (end > off && end - off >= RUN_MIN)
+			r = release_run(engine, off, end);
+	}
+	if (r)
+		log_debug("cannot release excluded memory early: %s", strerror(-r));
+	dump_engine_forget_extents(engine);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/select.h - the chosen selectors, together: which pages belong in the dump, and who said no.
+ *
+ *      prepare   whole memory, once, before a byte moves     list, pages     clears bits of tail.selected
+ *      release   what is excluded goes back to the host first (dump/release.h)
+ *      chunk     one chunk, right before it is moved         zero            clears bits of engine->copy
+ *
+ * A page is kept if every selector keeps it; it counts for the first one, in the order of the table,
+ * that does not.  A selector that cannot believe the guest keeps every page, and that is told.
+ *
+ * Selectors are a set: bit n of a mask is dump_selectors[n].  `all` (bit 0) stands alone.
+ */
+#ifndef DUMP_SELECT_H
+#define DUMP_SELECT_H
+
+#include "dump/base/num.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dump_engine;
+
+#define DUMP_SELECT_ALL 1u
+/* our choice: buffers for dump_select_format that are always large enough */
+#define DUMP_SELECT_TEXT 64
+
+/*
+ * dump_select_parse - read names separated by commas, blanks around them allowed, e.g. "pages, zero".
+ * `all` beside others says nothing, and is dropped.
+ * Errors: -EINVAL for an unknown or missing name; *ret_mask is then unchanged.
+ */
+int warn_unused dump_select_parse(const char *text, uint32_t *ret_mask);
+
+/* Writes what dump_select_parse() would read back as @mask, a valid one, e.g. "zero,pages". */
+void dump_select_format(uint32_t mask, char *buf, size_t size);
+
+/* True for what dump_select_parse() can give. */
+bool dump_select_is_valid(uint32_t mask);
+
+/*
+ * dump_select_prepare - clear the bits of excluded pages in engine->tail.selected, and make engine->copy.
+ * To be called once, before the strategy.  0 or -ENOMEM.
+ */
+int warn_unused dump_select_prepare(struct dump_engine *engine);
+
+/* Frees what dump_select_prepare() made; harmless without it. */
+void dump_select_fini(struct dump_engine *engine);
+
+/*
+ * dump_select_chunk - clear the bits of pages of chunk @index that need not be moved in engine->copy.  A
+ * strategy calls it right before it moves the chunk, with the chunk's memory still in place; any thread.
+ */
+int warn_unused dump_select_chunk(struct dump_engine *engine, uint64_t index);
+
+/*
+ * dump_select_distrust - the selector @name keeps every page, because of @why; for prepare functions.
+ * The first two reasons are kept as text in engine->distrust.
+ */
+void dump_select_distrust(struct dump_engine *engine, const char *name, const char *why);
+
+#endif /* DUMP_SELECT_H */
