@@ -26,13 +26,14 @@ struct fw_context {
 	const struct fw_machine_ops *ops;
 	void *machine;
 	uint32_t cpu;
+	bool in_ram;             /* there is a place for the status */
 	enum fw_verdict verdict; /* CONTINUE unless a handler says otherwise */
 };
 
 struct fw_call {
 	const char *name;
 	uint32_t size; /* bytes of the call's struct; a longer block is fine, its rest is ignored */
-	bool out;      /* has OUT fields besides the status: the struct is copied back */
+	uint32_t out;  /* offset of its OUT fields, which go on to the struct's end; 0 = only the status */
 	int32_t (*handle)(struct fw_context *context, union fw_block *block); /* NULL: not supported */
 };
 
@@ -169,22 +170,27 @@ static int32_t call_power_off(struct fw_context *c, union fw_block *b)
 	return c->ops->power_off(c->machine, c->cpu, b->power.code);
 }
 
+#define NO_OUT 0
 /* The firmware-call table: number, name, size of the struct, OUT fields, handler. */
 static const struct fw_call calls[FW_NR_CALLS] = {
-	[FW_QUERY] = {"query", sizeof(struct fw_query), true, call_query},
-	[FW_CONSOLE_WRITE] = {"console-write", sizeof(struct fw_console_write), true, call_console_write},
-	[FW_PANIC] = {"panic", sizeof(struct fw_panic), false, call_panic},
-	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_dump_open), true, call_dump_open},
-	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_dump_write), true, call_dump_write},
-	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_dump_close), false, call_dump_close},
-	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_mem_add), true, call_mem_add},
-	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_mem_remove), false, call_mem_remove},
-	[FW_EVENTS_POLL] = {"events-poll", sizeof(struct fw_header), false, NULL},
-	[FW_EVENTS_ACK] = {"events-ack", sizeof(struct fw_header), false, NULL},
-	[FW_READY] = {"ready", sizeof(struct fw_ready), false, call_ready},
-	[FW_HEARTBEAT] = {"heartbeat", sizeof(struct fw_heartbeat), false, call_heartbeat},
-	[FW_REBOOT] = {"reboot", sizeof(struct fw_power), false, call_reboot},
-	[FW_POWER_OFF] = {"power-off", sizeof(struct fw_power), false, call_power_off},
+	[FW_QUERY] = {"query", sizeof(struct fw_query), offsetof(struct fw_query, version_min), call_query},
+	[FW_CONSOLE_WRITE] = {"console-write", sizeof(struct fw_console_write),
+		offsetof(struct fw_console_write, written), call_console_write},
+	[FW_PANIC] = {"panic", sizeof(struct fw_panic), NO_OUT, call_panic},
+	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_dump_open), offsetof(struct fw_dump_open, stream),
+		call_dump_open},
+	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_dump_write),
+		offsetof(struct fw_dump_write, written), call_dump_write},
+	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_dump_close), NO_OUT, call_dump_close},
+	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_mem_add), offsetof(struct fw_mem_add, added),
+		call_mem_add},
+	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_mem_remove), NO_OUT, call_mem_remove},
+	[FW_EVENTS_POLL] = {"events-poll", sizeof(struct fw_header), NO_OUT, NULL},
+	[FW_EVENTS_ACK] = {"events-ack", sizeof(struct fw_header), NO_OUT, NULL},
+	[FW_READY] = {"ready", sizeof(struct fw_ready), NO_OUT, call_ready},
+	[FW_HEARTBEAT] = {"heartbeat", sizeof(struct fw_heartbeat), NO_OUT, call_heartbeat},
+	[FW_REBOOT] = {"reboot", sizeof(struct fw_power), NO_OUT, call_reboot},
+	[FW_POWER_OFF] = {"power-off", sizeof(struct fw_power), NO_OUT, call_power_off},
 };
 
 const char *fw_call_name(uint32_t call)
@@ -217,6 +223,7 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 
 	if (c->ops->copy_in(c->machine, gpa, first, sizeof(first)))
 		return FW_EFAULT;
+	c->in_ram = true;
 	memset(block, 0, sizeof(*block));
 	memcpy(&block->h, first, sizeof(block->h));
 	if (block->h.magic != FW_MAGIC || block->h.version != FW_VERSION)
@@ -237,14 +244,19 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 	return FW_OK;
 }
 
+/* Copies bytes [@from, @end) of the block to the guest.  If that fails, it lost only its own answer. */
+static void put_back(
+	struct fw_context *c, fw_gpa_t gpa, const union fw_block *block, uint32_t from, uint32_t end)
+{
+	(void)!c->ops->copy_out(c->machine, gpa + from, (const char *)block + from, end - from);
+}
+
 enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uint32_t cpu, fw_gpa_t gpa,
 	uint32_t *ret_call, int32_t *ret_status)
 {
 	struct fw_context context = {
 		.ops = ops, .machine = machine, .cpu = cpu, .verdict = FW_VERDICT_CONTINUE};
 	union fw_block block;
-	size_t from = offsetof(struct fw_header, status);
-	size_t end = sizeof(struct fw_header);
 
 	*ret_call = FW_NR_CALLS;
 	*ret_status = fetch_block(&context, gpa, &block, ret_call);
@@ -252,10 +264,11 @@ enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uin
 		const struct fw_call *call = &calls[*ret_call];
 
 		*ret_status = call->handle(&context, &block);
-		end = call->out ? call->size : end;
+		if (call->out)
+			put_back(&context, gpa, &block, call->out, call->size);
 	}
 	block.h.status = *ret_status;
-	/* A guest that cannot be told lost only its own answer. */
-	(void)!ops->copy_out(machine, gpa + from, (char *)&block + from, end - from);
+	if (context.in_ram)
+		put_back(&context, gpa, &block, offsetof(struct fw_header, status), sizeof(block.h));
 	return context.verdict;
 }
