@@ -209,7 +209,12 @@ static long complete(int dump, int region)
 
 		if (progress[i] && vmcore_u32(trailer, TRAILER_STATE) != STATE_PREPARING)
 			continue;
-		err = copy_data(region, dump, head + off, len, buf);
+		/* what the dump has of it may be half a copy: the region's word alone counts, holes too */
+		if (fallocate(dump, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(head + off),
+			    (off_t)len) < 0)
+			err = -errno;
+		else
+			err = copy_data(region, dump, head + off, len, buf);
 		copied++;
 	}
 	free(progress);
