@@ -9,8 +9,8 @@
 
 #define WORDS_PER_PAGE 512
 #define TEXT_WORDS 256
-/* our choice: ranges that one fill may consist of */
-#define MAX_FILL_RUNS 64
+/* our choice: ranges that are remembered, of all fills together */
+#define MAX_RANGES 128
 
 struct fill_kind {
 	const char *name;
@@ -30,16 +30,14 @@ struct fill_job {
 	uint64_t heartbeat_step; /* TSC ticks between two */
 };
 
-static uint64_t text_words[TEXT_WORDS];
+/* What was filled, in this order. */
+static struct range {
+	const struct fill_kind *kind;
+	struct run run;
+} ranges[MAX_RANGES];
+static uint32_t nr_ranges;
 
-/* Output of the splitmix64 generator whose state before the step is @x (docs/guest-stub.md). */
-static inline uint64_t splitmix64(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
+static uint64_t text_words[TEXT_WORDS];
 
 static void fill_pattern(uint64_t *words, uint64_t count, uint64_t x)
 {
@@ -123,8 +121,8 @@ static uint64_t frames_wanted(uint32_t percent)
 	return frames >= PAGES_PER_BLOCK ? frames / PAGES_PER_BLOCK * PAGES_PER_BLOCK : frames;
 }
 
-/* Fills @want frames; the ranges are appended to @freed if the kind says so.  Returns the new length of @freed. */
-static uint32_t fill_one(struct fill_job *job, uint64_t want, struct run *freed, uint32_t nr_freed)
+/* Fills @want frames, as far as there is memory. */
+static void fill_one(struct fill_job *job, uint64_t want)
 {
 	while (want) {
 		struct run run = pages_alloc(want, PAGES_PER_BLOCK, job->kind->flags);
@@ -138,18 +136,23 @@ static uint32_t fill_one(struct fill_job *job, uint64_t want, struct run *freed,
 		smp_run(fill_blocks, job);
 		con_printf("stub: fill kind=%s pfn=%lu-%lu seed=0x%lx\n", job->kind->name, run.first,
 			run.first + run.count - 1, job->seed);
-		if (job->kind->freed && nr_freed < MAX_FILL_RUNS)
-			freed[nr_freed++] = run;
+		if (nr_ranges < MAX_RANGES)
+			ranges[nr_ranges++] = (struct range){job->kind, run};
 		want -= run.count;
 	}
-	return nr_freed;
+}
+
+const struct fill_kind *fill_range(uint32_t index, struct run *ret_run)
+{
+	if (index >= nr_ranges)
+		return NULL;
+	*ret_run = ranges[index].run;
+	return ranges[index].kind;
 }
 
 void fill_run(const struct fill *fills, uint32_t nr_fills, uint64_t seed, uint64_t heartbeat_ms)
 {
-	static struct run freed[MAX_FILL_RUNS];
 	struct fill_job job = {.seed = seed};
-	uint32_t nr_freed = 0;
 
 	if (!nr_fills)
 		return;
@@ -160,8 +163,9 @@ void fill_run(const struct fill *fills, uint32_t nr_fills, uint64_t seed, uint64
 	make_text_words();
 	for (uint32_t i = 0; i < nr_fills; i++) {
 		job.kind = fills[i].kind;
-		nr_freed = fill_one(&job, frames_wanted(fills[i].percent), freed, nr_freed);
+		fill_one(&job, frames_wanted(fills[i].percent));
 	}
-	for (uint32_t i = 0; i < nr_freed; i++) /* last, so that no other kind reuses them */
-		pages_free(freed[i]);
+	for (uint32_t i = 0; i < nr_ranges; i++) /* last, so that no other kind reuses them */
+		if (ranges[i].kind->freed)
+			pages_free(ranges[i].run);
 }

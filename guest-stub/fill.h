@@ -7,11 +7,19 @@
 #ifndef GUEST_STUB_FILL_H
 #define GUEST_STUB_FILL_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "guest-stub/mem.h"
 
 /* our choice: kinds that one command line may ask for */
 #define MAX_FILLS 8
+
+/* Output of the splitmix64 generator whose state before the step is @x (docs/guest-stub.md). */
+static inline uint64_t splitmix64(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
 
 struct fill_kind;
 
@@ -31,5 +39,8 @@ void fill_print_kinds(void);
  * @heartbeat_ms: not 0: call heartbeat() about this often meanwhile.
  */
 void fill_run(const struct fill *fills, uint32_t nr_fills, uint64_t seed, uint64_t heartbeat_ms);
+
+/* fill_range - the kind of range number @index in the order they were filled, and @ret_run; null after the last. */
+const struct fill_kind *fill_range(uint32_t index, struct run *ret_run);
 
 #endif /* GUEST_STUB_FILL_H */

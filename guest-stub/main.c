@@ -7,6 +7,7 @@
 #include "guest-stub/config.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
+#include "guest-stub/select.h"
 #include "guest-stub/smp.h"
 
 _Noreturn void stub_main(uint64_t start_info);
@@ -73,6 +74,7 @@ void stub_main(uint64_t start_info)
 	if (!cpu_table[1]) /* else it does it */
 		mem_mark_holes();
 	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
+	select_prepare(&config);
 	delay(&config);
 	con_printf("stub: scenario %s\n", scenario->name);
 	con_flush();

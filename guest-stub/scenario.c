@@ -4,6 +4,7 @@
  */
 #include "guest-stub/config.h"
 #include "guest-stub/crash.h"
+#include "guest-stub/lie.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/smp.h"
 
@@ -103,6 +104,21 @@ static const struct scenario scenarios[] = {
 	{"ready-poweroff", "report ready, power off", ready_poweroff, false},
 	{"panic-early", "panic before memory is set up", panic_early, true},
 	{"ready-panic", "report ready, then panic", ready_panic, false},
+	{"lie-list-loop", "selection list under a page table that loops", lie_list_loop, false},
+	{"lie-list-range", "selection list and tables outside RAM", lie_list_range, false},
+	{"lie-list-overlap", "65536 tuples that are all of RAM", lie_list_overlap, false},
+	{"lie-list-huge", "tuples of 2^52 to 2^64 pages", lie_list_huge, false},
+	{"lie-list-count", "2^60 + 1 tuples", lie_list_count, false},
+	{"lie-pages-range", "page descriptors that leave RAM", lie_pages_range, false},
+	{"lie-pages-count", "2^60 page descriptors", lie_pages_count, false},
+	{"lie-pages-garbage", "random page descriptors", lie_pages_garbage, false},
+	{"lie-string", "message outside RAM", lie_string, false},
+	{"lie-regs", "2^32 - 1 register areas", lie_regs, false},
+	{"lie-block", "call blocks that are wrong in every way", lie_block, false},
+	{"lie-calls", "calls that make no sense", lie_calls, false},
+	{"lie-streams", "streams that are not allowed, then a proper dump", lie_streams, false},
+	{"lie-areas", "added memory that is not allowed, then a proper dump", lie_areas, false},
+	{"lie-race", "what is passed changes during the call", lie_race, false},
 	{"idle", "report ready, then halt; heartbeats if heartbeat= is given", idle, false},
 };
 
