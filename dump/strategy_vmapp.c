@@ -11,6 +11,9 @@
  *
  *   pread() of the region into the mapped dump: zeroes first, but runs beside the writer.  Pays with
  *   huge pages only, where one fault maps 2 MiB.
+ *
+ * A dump with huge pages takes 4 KiB pages where only some of 2 MiB is to be copied, so that what is
+ * excluded costs no memory there either.  A mapping can ask for that, a write() cannot.
  */
 #include "dump/bitmap.h"
 #include "dump/engine.h"
@@ -28,6 +31,7 @@
 struct vmapp {
 	struct dump_engine *engine;
 	unsigned char *dest;    /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
+	unsigned char *sparse;  /* the same with 4 KiB pages; NULL if the dump has no other */
 	pthread_mutex_t writer; /* held by the worker that is in pwrite() */
 	cpu_set_t cpus;         /* where this process may run; empty = not known */
 	int first_cpu;          /* where the first worker was when the others were started */
@@ -68,7 +72,15 @@ static bool is_whole_huge_pages(uint64_t off, uint64_t len)
 }
 
 /* A store that finds no memory is -EFAULT in a system call, where it would be SIGBUS in memcpy(). */
-static int copy_run(struct vmapp *job, uint64_t off, uint64_t len)
+static int copy_through(struct vmapp *job, unsigned char *dest, uint64_t off, uint64_t len)
+{
+	struct dump_engine *engine = job->engine;
+	int r = io_pread_full(engine->region_fd, dest + off, len, engine->layout.head + off);
+
+	return r == -EFAULT ? copy_by_write(job, off, len) : r; /* which tells why */
+}
+
+static int copy_dense(struct vmapp *job, uint64_t off, uint64_t len)
 {
 	struct dump_engine *engine = job->engine;
 	int r;
@@ -81,8 +93,30 @@ static int copy_run(struct vmapp *job, uint64_t off, uint64_t len)
 		pthread_mutex_unlock(&job->writer);
 		return r;
 	}
-	r = io_pread_full(engine->region_fd, job->dest + off, len, engine->layout.head + off);
-	return r == -EFAULT ? copy_by_write(job, off, len) : r; /* which tells why */
+	return copy_through(job, job->dest, off, len);
+}
+
+/* True if some of the 2 MiB around @off is not to be copied. */
+static bool is_sparse(const struct dump_engine *engine, uint64_t off)
+{
+	uint64_t first = u64_align_down(off, PAGE_SIZE_2M) / PAGE_SIZE_4K;
+	uint64_t end = u64_min(first + PAGE_SIZE_2M / PAGE_SIZE_4K, engine->layout.ram / PAGE_SIZE_4K);
+
+	return bitmap_next(engine->copy, first, end, false) < end;
+}
+
+static int copy_run(struct vmapp *job, uint64_t off, uint64_t len)
+{
+	int r = 0;
+
+	if (!job->sparse)
+		return copy_dense(job, off, len);
+	for (uint64_t end = off + len; off < end && !r; off += len) {
+		len = u64_min(end - off, PAGE_SIZE_2M - off % PAGE_SIZE_2M);
+		r = is_sparse(job->engine, off) ? copy_through(job, job->sparse, off, len)
+						: copy_dense(job, off, len);
+	}
+	return r;
 }
 
 /* Copies the selected pages of [@start, @end), which has memory behind it. */
@@ -182,18 +216,42 @@ static void *work_beside(void *arg)
 	return work(job);
 }
 
-/* The dump mapped for copying, if there will be two copiers and its pages are huge; else NULL. */
-static unsigned char *map_dest(const struct dump_engine *engine, uint64_t workers)
+/* tmpfs tells the size of its pages as the preferred block size. */
+static bool has_huge_pages(int fd)
 {
 	struct stat st;
-	void *at;
 
-	/* tmpfs tells the size of its pages as the preferred block size */
-	if (workers < 2 || fstat(engine->dump_fd, &st) < 0 || (uint64_t)st.st_blksize < PAGE_SIZE_2M)
-		return NULL;
-	at = mmap(NULL, engine->layout.ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+	return !fstat(fd, &st) && (uint64_t)st.st_blksize >= PAGE_SIZE_2M;
+}
+
+/* The dump's RAM mapped for copying; NULL if it cannot be, which costs time or memory only. */
+static unsigned char *map_dump(const struct dump_engine *engine)
+{
+	void *at = mmap(NULL, engine->layout.ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
 		engine->dump_fd, (off_t)engine->layout.head);
+
 	return at == MAP_FAILED ? NULL : at;
+}
+
+static void map_dests(struct vmapp *job, uint64_t workers)
+{
+	const struct dump_engine *engine = job->engine;
+
+	if (!has_huge_pages(engine->dump_fd))
+		return;
+	if (workers > 1)
+		job->dest = map_dump(engine);
+	job->sparse = map_dump(engine);
+	if (job->sparse)
+		(void)madvise(job->sparse, engine->layout.ram, MADV_NOHUGEPAGE);
+}
+
+static void unmap_dests(struct vmapp *job)
+{
+	if (job->dest)
+		munmap(job->dest, job->engine->layout.ram);
+	if (job->sparse)
+		munmap(job->sparse, job->engine->layout.ram);
 }
 
 /* The calling thread is the first worker, so that a host without room for threads still dumps. */
@@ -214,15 +272,15 @@ static void run_workers(struct vmapp *job, uint64_t workers)
 int strategy_vmapp(struct dump_engine *engine)
 {
 	uint64_t workers = u64_min(engine->workers, engine->nr_chunks);
-	struct vmapp job = {.engine = engine, .dest = map_dest(engine, workers)};
+	struct vmapp job = {.engine = engine};
 
 	if (sched_getaffinity(0, sizeof(job.cpus), &job.cpus) < 0)
 		CPU_ZERO(&job.cpus);
 	job.first_cpu = (int)u64_min((uint64_t)sched_getcpu(), CPU_SETSIZE - 1);
 	pthread_mutex_init(&job.writer, NULL);
+	map_dests(&job, workers);
 	run_workers(&job, workers);
+	unmap_dests(&job);
 	pthread_mutex_destroy(&job.writer);
-	if (job.dest)
-		munmap(job.dest, engine->layout.ram);
 	return atomic_load(&job.error);
 }
