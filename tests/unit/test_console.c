@@ -390,7 +390,7 @@ START_TEST(ctrl_a_x_stops_and_ctrl_a_ctrl_a_types_one)
 	console_raw_mode(&console);
 	ck_assert_int_eq(type("a\x01\x01x", "a\x01x"), 3);
 	ck_assert_int_eq(type("\x01z", ""), 0); /* no such command */
-	ck_assert_int_eq(type("\x01", ""), 0); /* over two reads */
+	ck_assert_int_eq(type("\x01", ""), 0);  /* over two reads */
 	ck_assert_int_eq(type("x", ""), -ECANCELED);
 	ck_assert_int_eq(type("abc\x01x", ""), -ECANCELED);
 }

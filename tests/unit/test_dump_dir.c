@@ -137,8 +137,7 @@ END_TEST
 
 START_TEST(a_file_system_that_is_not_tmpfs_is_refused)
 {
-	refuses("/proc/self/task", -ENOTSUP, -ENOTSUP,
-		"not on tmpfs; guest RAM needs shared memory");
+	refuses("/proc/self/task", -ENOTSUP, -ENOTSUP, "not on tmpfs; guest RAM needs shared memory");
 }
 END_TEST
 

@@ -128,7 +128,7 @@ START_TEST(a_size_that_overflows_is_refused)
 
 	refuses("vm", "memory", "99999999999T", "16M to 128G");
 	refuses("vm", "memory", "18446744073709551616", "16M to 128G"); /* 2^64 */
-	refuses("vm", "memory", "16777217T", "16M to 128G"); /* 2^64 + 1 TiB */
+	refuses("vm", "memory", "16777217T", "16M to 128G");            /* 2^64 + 1 TiB */
 	refuses("vm", "memory", "9999999999999999999999999999999999", "16M to 128G");
 	ck_assert_uint_eq(config.vm.memory, before);
 }

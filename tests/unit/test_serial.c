@@ -28,7 +28,7 @@ static struct console console;
 static struct serial serial;
 static struct bus ports;
 static _Atomic bool stop;
-static bool irq; /* the line's level */
+static bool irq;           /* the line's level */
 static unsigned irq_edges; /* changes of it */
 static char output[128];
 
@@ -123,7 +123,7 @@ START_TEST(with_dlab_the_first_two_registers_are_the_divisor)
 	ck_assert_uint_eq(in(LCR), 3);
 	ck_assert_uint_eq(in(IER), IER_RX);
 	ck_assert_uint_eq(in(DATA), 'q'); /* setting the divisor took nothing from the FIFO */
-	check_output(""); /* and sent nothing */
+	check_output("");                 /* and sent nothing */
 }
 END_TEST
 
