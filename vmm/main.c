@@ -17,6 +17,7 @@ static const struct command commands[] = {
 		"validate a configuration and print what is in effect; --keys: list all keys",
 		command_check},
 	{"info", "[DIR]", "what this host offers: KVM, huge pages, shared memory, limits", command_info},
+	{"dump", "list|info|read|salvage|rm ...", "work with dumps; see minivmm dump --help", command_dump},
 };
 
 static void print_help(void)
@@ -70,6 +71,6 @@ int main(int argc, char **argv)
 	if (name)
 		fprintf(stderr, "minivmm: no command '%s'; see minivmm --help\n", name);
 	else
-		fprintf(stderr, "Usage: minivmm run|check|info ...; see minivmm --help\n");
+		fprintf(stderr, "Usage: minivmm run|check|info|dump ...; see minivmm --help\n");
 	return EXIT_USAGE;
 }

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dump/reader_open.c - finds the files of a dump and what they are: see reader.h */
+#include "dump/reader.h"
+
+#include "dump/base/cleanup.h"
+#include "dump/publish.h"
+#include "dump/reader_chunk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *reader_kind_name(enum reader_kind kind)
+{
+	static const char *const names[READER_KINDS] = {
+		[READER_FOREIGN] = "foreign",
+		[READER_COMPLETE] = "complete",
+		[READER_PARTIAL] = "partial",
+		[READER_REGION] = "region",
+	};
+
+	return (unsigned)kind < READER_KINDS ? names[kind] : "unknown";
+}
+
+static void note_damage(struct reader *reader, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first thing wrong is the one to tell. */
+static void note_damage(struct reader *reader, const char *fmt, ...)
+{
+	va_list args;
+
+	if (reader->damage[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(reader->damage, sizeof(reader->damage), fmt, args);
+	va_end(args);
+}
+
+/* ---- the trailer ------------------------------------------------------------------------------------ */
+
+/* True if @bytes at @off are in the tail room, before the trailer. */
+static bool is_in_tail(const struct vmcore_trailer *trailer, uint64_t off, uint64_t bytes)
+{
+	uint64_t start = trailer->head + trailer->ram;
+	uint64_t end = trailer->file_size - PAGE_SIZE_4K;
+
+	return off >= start && off <= end && bytes <= end - off;
+}
+
+static bool geometry_is_valid(const struct vmcore_trailer *trailer, uint64_t image_size)
+{
+	struct dump_layout layout = {
+		.head = trailer->head,
+		.ram = trailer->ram,
+		.tail = trailer->tail,
+		.nr_segments = trailer->nr_segments,
+	};
+	const struct vmcore_places *places = &trailer->places;
+
+	memcpy(layout.segments, trailer->segments, sizeof(layout.segments));
+	return !dump_layout_check(&layout) && trailer->file_size == image_size &&
+	       dump_layout_file_size(&layout) == image_size && u64_is_pow2(trailer->chunk) &&
+	       trailer->chunk >= DUMP_CHUNK_MIN && trailer->chunk <= DUMP_CHUNK_MAX &&
+	       is_in_tail(trailer, places->bitmap_off, places->bitmap_bytes) &&
+	       places->bitmap_bytes >= (layout.ram / PAGE_SIZE_4K + 7) / 8 &&
+	       is_in_tail(trailer, places->progress_off, places->progress_bytes) &&
+	       places->progress_bytes >= vmcore_nr_chunks(layout.ram, trailer->chunk);
+}
+
+/* NULL if it can be relied on, else what is wrong. */
+static const char *check_trailer(const struct vmcore_trailer *trailer, uint64_t image_size)
+{
+	uint32_t state = atomic_load_explicit(&trailer->state, memory_order_relaxed);
+
+	if (trailer->version != VMCORE_VERSION || trailer->size < sizeof(*trailer))
+		return "of another version";
+	if (trailer->role != VMCORE_ROLE_DUMP && trailer->role != VMCORE_ROLE_REGION)
+		return "neither of a dump nor of a region";
+	if (state < VMCORE_STATE_PREPARING || state > VMCORE_STATE_COMPLETE)
+		return "in no known state";
+	if (!memchr(trailer->name, '\0', sizeof(trailer->name)))
+		return "with a name that does not end";
+	return geometry_is_valid(trailer, image_size) ? NULL : "with sizes that contradict each other";
+}
+
+/* Result: 1 and a valid trailer; 0 when there is none, with the damage noted if there is a broken one. */
+static int read_trailer(struct reader *reader, struct image *image, struct vmcore_trailer *ret)
+{
+	struct vmcore_trailer trailer;
+	const char *wrong;
+	int r;
+
+	if (image->size < PAGE_SIZE_4K)
+		return 0;
+	r = image_read(image, image->size - PAGE_SIZE_4K, &trailer, sizeof(trailer));
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	if (memcmp(trailer.magic, VMCORE_TRAILER_MAGIC, sizeof(trailer.magic)))
+		return 0;
+	wrong = check_trailer(&trailer, image->size);
+	if (wrong) {
+		note_damage(reader, "the trailer is %s", wrong);
+		return 0;
+	}
+	*ret = trailer;
+	return 1;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------- */
+
+static enum reader_kind kind_of(const struct reader *reader)
+{
+	const struct vmcore_trailer *trailer = &reader->trailer;
+
+	if (!reader->has_trailer)
+		return READER_FOREIGN;
+	if (trailer->role == VMCORE_ROLE_REGION)
+		return READER_REGION;
+	return reader_state(reader) == VMCORE_STATE_COMPLETE ? READER_COMPLETE : READER_PARTIAL;
+}
+
+/* A region that is not this dump's would put another VM's memory into it. */
+static bool regions_match(const struct vmcore_trailer *dump, const struct vmcore_trailer *region)
+{
+	return region->role == VMCORE_ROLE_REGION && region->head == dump->head &&
+	       region->ram == dump->ram && !strcmp(region->name, dump->name) &&
+	       !memcmp(region->segments, dump->segments, sizeof(dump->segments));
+}
+
+/* Takes @fd.  A region that cannot be used is noted as damage. */
+static int attach_region(struct reader *reader, int fd)
+{
+	autoclose int owned = fd;
+	struct vmcore_trailer trailer;
+	int r;
+
+	if (reader->kind != READER_PARTIAL)
+		return 0;
+	r = image_open_raw(owned, &reader->region);
+	if (r) {
+		note_damage(reader, "its region cannot be used: %s", strerror(-r));
+		reader->region.fd = -1;
+		return 0;
+	}
+	take_fd(&owned);
+	r = read_trailer(reader, &reader->region, &trailer);
+	if (r < 0)
+		return r;
+	/* no trailer: the host had no room for one */
+	reader->has_region = reader->region.size == reader->trailer.file_size &&
+			     (!r || regions_match(&reader->trailer, &trailer));
+	if (!reader->has_region) {
+		note_damage(reader, "the region beside it is of another VM");
+		image_close(&reader->region);
+	}
+	return 0;
+}
+
+static void check_truncation(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->core.nr_segments; i++) {
+		const struct core_segment *segment = &reader->core.segments[i];
+		uint64_t end = segment->off + segment->file_bytes; /* checked when it was parsed */
+
+		if (segment->file_bytes && end > reader->image.size) {
+			note_damage(reader, "the file is shorter than its headers say");
+			return;
+		}
+	}
+}
+
+static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
+{
+	int r;
+
+	r = image_open(*fd, &reader->image);
+	if (r) {
+		reader->image.fd = -1;
+		snprintf(why, why_size, "%s", r == -EINVAL ? "no crash dump" : strerror(-r));
+		return r;
+	}
+	take_fd(fd);
+	r = elfcore_read(&reader->image, &reader->core, why, why_size);
+	if (!r)
+		r = metadata_read(&reader->core, &reader->metadata);
+	if (!r)
+		r = read_trailer(reader, &reader->image, &reader->trailer);
+	if (r < 0)
+		return r;
+	reader->has_trailer = r;
+	reader->kind = kind_of(reader);
+	check_truncation(reader);
+	if (reader->core.notes_cut)
+		note_damage(reader, "its notes are incomplete");
+	return 0;
+}
+
+int reader_open_fds(int fd, int region_fd, struct reader **ret, char *why, size_t why_size)
+{
+	autoclose int owned = fd, owned_region = region_fd;
+	struct reader *reader = calloc(1, sizeof(*reader));
+	int r = -ENOMEM;
+
+	why[0] = '\0';
+	if (reader) {
+		reader->image.fd = -1;
+		reader->region.fd = -1;
+		reader->scratch = malloc(READER_SCRATCH);
+		r = reader->scratch ? setup(reader, &owned, why, why_size) : -ENOMEM;
+	}
+	if (!r && region_fd >= 0)
+		r = attach_region(reader, take_fd(&owned_region));
+	if (r) {
+		if (!why[0])
+			snprintf(why, why_size, "%s", strerror(-r));
+		reader_close(reader);
+		return r;
+	}
+	*ret = reader;
+	return 0;
+}
+
+/* Not a FIFO's writer to wait for, nor a link that somebody else made in a shared directory. */
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The file @suffix beside @path, whose name has @base bytes before its own suffix. */
+static int open_beside(const char *path, size_t base, const char *suffix, char **ret_path)
+{
+	autofree char *beside = NULL;
+	int fd;
+
+	if (asprintf(&beside, "%.*s%s", (int)base, path, suffix) < 0) {
+		beside = NULL;
+		return -ENOMEM;
+	}
+	fd = open_file(beside);
+	if (fd >= 0)
+		*ret_path = take_ptr(&beside);
+	return fd;
+}
+
+/*
+ * Opens what is to be read for @path, and the region with it.  For a region that is the dump beside it: a
+ * dump that was begun or even finished is where the memory has gone that the region has not got any more.
+ */
+static int open_pair(const char *path, int *ret_fd, int *ret_region, char **ret_path)
+{
+	autofree char *region_path = NULL, *dump_path = NULL;
+	enum publish_file file;
+	size_t base = 0;
+	int fd;
+
+	fd = open_file(path);
+	if (fd < 0)
+		return fd;
+	file = publish_parse(path, &base);
+	if (file == PUBLISH_DUMP_PARTIAL)
+		*ret_region = open_beside(path, base, ".region.partial", &region_path);
+	*ret_fd = fd;
+	if (file == PUBLISH_REGION_PARTIAL) {
+		int dump = open_beside(path, base, ".vmcore.partial", &dump_path);
+
+		if (dump < 0)
+			dump = open_beside(path, base, ".vmcore", &dump_path);
+		if (dump >= 0) {
+			*ret_fd = dump;
+			*ret_region = fd;
+			*ret_path = take_ptr(&dump_path);
+			return 0;
+		}
+	}
+	*ret_path = strdup(path);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+int reader_open(const char *path, const char *region_path, struct reader **ret, char *why, size_t why_size)
+{
+	autoclose int fd = -1, region = -1;
+	autofree char *read_path = NULL;
+	int r;
+
+	r = open_pair(path, &fd, &region, &read_path);
+	if (!r && region_path) {
+		cleanup_close(&region);
+		region = open_file(region_path);
+		r = region < 0 ? region : 0;
+	}
+	if (r) {
+		snprintf(why, why_size, "%s", strerror(-r));
+		return r;
+	}
+	r = reader_open_fds(take_fd(&fd), take_fd(&region), ret, why, why_size);
+	if (!r)
+		(*ret)->path = take_ptr(&read_path);
+	return r;
+}
+
+void reader_close(struct reader *reader)
+{
+	if (!reader)
+		return;
+	image_close(&reader->image);
+	image_close(&reader->region);
+	metadata_fini(&reader->metadata);
+	elfcore_fini(&reader->core);
+	free(reader->scratch);
+	free(reader->path);
+	free(reader);
+}
