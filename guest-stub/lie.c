@@ -87,7 +87,7 @@ void lie_list_range(const struct config *config)
 void lie_list_overlap(const struct config *config)
 {
 	uint64_t frames = (FW_SELECT_MAX * sizeof(struct fw_select)) >> PAGE_SHIFT;
-	struct run run = pages_alloc(frames, 1, FW_PAGE_RESERVED);
+	struct run run = pages_alloc_untouched(frames);
 	struct fw_select *tuples = (struct fw_select *)(run.first << PAGE_SHIFT);
 	uint64_t count = (run.count << PAGE_SHIFT) / sizeof(*tuples);
 
@@ -134,7 +134,7 @@ void lie_pages_count(const struct config *config)
 void lie_pages_garbage(const struct config *config)
 {
 	uint64_t frames = (mem.nr_desc * sizeof(struct fw_page_desc) + PAGE_BYTES - 1) >> PAGE_SHIFT;
-	struct run run = pages_alloc(frames, 1, FW_PAGE_RESERVED);
+	struct run run = pages_alloc_untouched(frames);
 	uint64_t *words = (uint64_t *)(run.first << PAGE_SHIFT);
 	uint64_t count = (run.count << PAGE_SHIFT) / sizeof(*words);
 

@@ -65,42 +65,41 @@ static bool run_take(struct run_list *list, uint32_t at, uint64_t first, uint64_
 	return true;
 }
 
-/* @taken is untouched no more.  When the list is full, more is forgotten than that. */
-static void touch(struct run taken)
+/* Takes the frames of @taken out of every run of @list.  False: no room for what remains of one. */
+static bool list_cut(struct run_list *list, struct run taken)
 {
-	for (uint32_t i = untouched.nr; i-- > 0;) {
-		struct run *run = &untouched.runs[i];
+	for (uint32_t i = list->nr; i-- > 0;) {
+		const struct run *run = &list->runs[i];
 		uint64_t first = run->first > taken.first ? run->first : taken.first;
 		uint64_t end = run->first + run->count;
 
 		if (end > taken.first + taken.count)
 			end = taken.first + taken.count;
-		if (first < end && !run_take(&untouched, i, first, end - first))
-			run->count = first - run->first;
+		if (first < end && !run_take(list, i, first, end - first))
+			return false;
 	}
+	return true;
 }
 
-/* Finds and takes; the descriptors are not touched. */
-static struct run take(uint64_t want, uint64_t align)
+/* Finds in @list, which is free, and takes; the descriptors are not touched. */
+static struct run take(const struct run_list *list, uint64_t want, uint64_t align)
 {
 	struct run best = {0, 0};
-	uint32_t best_at = 0;
 
-	for (uint32_t i = 0; i < free_runs.nr && best.count < want; i++) {
-		const struct run *run = &free_runs.runs[i];
+	for (uint32_t i = 0; i < list->nr && best.count < want; i++) {
+		const struct run *run = &list->runs[i];
 		uint64_t first = align_up(run->first, align), end = run->first + run->count;
 		uint64_t count = first < end ? end - first : 0;
 
 		if (count > want)
 			count = want;
-		if (count > best.count) {
+		if (count > best.count)
 			best = (struct run){first, count};
-			best_at = i;
-		}
 	}
-	if (best.count && !run_take(&free_runs, best_at, best.first, best.count))
+	if (best.count && !list_cut(&free_runs, best))
 		best.count = 0;
-	touch(best);
+	if (!list_cut(&untouched, best))
+		untouched.nr = 0; /* everything counts as used: that costs time, no page */
 	return best;
 }
 
@@ -112,9 +111,17 @@ static void set_desc(struct run run, uint32_t refcount, uint32_t flags)
 
 struct run pages_alloc(uint64_t want, uint64_t align, uint32_t flags)
 {
-	struct run run = take(want, align);
+	struct run run = take(&free_runs, want, align);
 
 	set_desc(run, 1, flags);
+	return run;
+}
+
+struct run pages_alloc_untouched(uint64_t want)
+{
+	struct run run = take(&untouched, want, 1);
+
+	set_desc(run, 1, FW_PAGE_RESERVED);
 	return run;
 }
 
@@ -211,7 +218,7 @@ const char *mem_init(void)
 	struct run image = {(uint64_t)_start >> PAGE_SHIFT, (uint64_t)(_end - _start) >> PAGE_SHIFT};
 
 	find_free_memory();
-	own = take(tables + desc_pages, 1);
+	own = take(&free_runs, tables + desc_pages, 1);
 	if (own.count < tables + desc_pages || own.first + tables > 1 << 18)
 		return "not enough memory for the page descriptors";
 	paging_init((uint64_t *)(own.first << PAGE_SHIFT));

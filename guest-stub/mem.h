@@ -48,6 +48,11 @@ void mem_mark_holes(void);
 struct run pages_alloc(uint64_t want, uint64_t align, uint32_t flags);
 
 /*
+ * pages_alloc_untouched - the same of memory that was never allocated, so that freed contents stay; FW_PAGE_RESERVED.
+ */
+struct run pages_alloc_untouched(uint64_t want);
+
+/*
  * pages_free - give @run back; descriptors become refcount 0, FW_PAGE_FREE.
  * Any run of allocated frames will do, it need not be one that pages_alloc() returned.
  */

@@ -68,7 +68,7 @@ void select_prepare(const struct config *config)
 	for (uint32_t i = 0; (kind = fill_range(i, &run)); i++)
 		if (is_selected(config, kind))
 			nr_tables += paging_alias_tables(run, !nr_tables);
-	tables = pages_alloc(nr_tables, 1, FW_PAGE_RESERVED);
+	tables = pages_alloc_untouched(nr_tables);
 	if (tables.count < nr_tables) {
 		con_printf("stub: error: no memory for the tables of select=\n");
 		return;
