@@ -36,6 +36,7 @@ static Suite *(*const suites[])(void) = {
 	suite_cpuid,
 	suite_dispatch,
 	suite_dispatch_block,
+	suite_config_values,
 };
 
 int main(int argc, char **argv)
