@@ -92,6 +92,8 @@ static void on_notice(struct dump_engine *engine, enum dump_notice notice)
 	switch (notice) {
 	case DUMP_NOTICE_LINKED:
 		event = make_event(engine, DUMPER_LINKED);
+		event.fallback = !!engine->detour[0];
+		snprintf(event.text, sizeof(event.text), "%s", engine->detour);
 		send_event(session, &event, false);
 		break;
 	case DUMP_NOTICE_PROGRESS:
@@ -106,7 +108,7 @@ static uint64_t file_bytes(const struct dump_engine *engine)
 {
 	struct stat st;
 
-	if (fstatat(engine->dir_fd, engine->names.final, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(engine->out_dir_fd, engine->names.final, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	return (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
 }
@@ -159,7 +161,7 @@ static const char *check_dir(int fd)
 	return fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ? "the dump directory is no directory" : NULL;
 }
 
-static void serve(struct session *session, const int fds[DUMPER_NR_FDS])
+static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool resume)
 {
 	struct dump_engine engine = {
 		.region_fd = fds[DUMPER_FD_REGION],
@@ -167,6 +169,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS])
 		.dir_fd = fds[DUMPER_FD_DIR],
 		.fallback_dir_fd = fds[DUMPER_FD_FALLBACK_DIR],
 		.given_dump_fd = fds[DUMPER_FD_DUMP],
+		.resume = resume,
 		.proc_fd = session->proc_fd,
 		.notify = on_notice,
 		.notify_arg = session,
@@ -225,7 +228,7 @@ static void place_fds(uint32_t present, int fds[DUMPER_NR_FDS])
 }
 
 /* One message.  Result: 1 and its descriptors in @fds; 0 when the VMM is gone; -EPROTO for rubbish. */
-static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
+static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds, bool *ret_resume)
 {
 	struct dumper_request request = {0};
 	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
@@ -248,11 +251,12 @@ static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds)
 	*ret_nr_fds = take_fds(&msg, fds);
 	if (n != sizeof(request) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
 		request.magic != DUMPER_REQUEST_MAGIC || request.present >> DUMPER_NR_FDS ||
-		(request.present & DUMPER_FDS_REQUIRED) != DUMPER_FDS_REQUIRED ||
+		(request.present & DUMPER_FDS_REQUIRED) != DUMPER_FDS_REQUIRED || request.resume > 1 ||
 		*ret_nr_fds != (size_t)__builtin_popcount(request.present))
 		return -EPROTO;
 	place_fds(request.present, fds);
 	*ret_nr_fds = DUMPER_NR_FDS;
+	*ret_resume = request.resume;
 	return 1;
 }
 
@@ -283,12 +287,13 @@ int dumper_main(int socket)
 	for (;;) {
 		int fds[DUMPER_NR_FDS];
 		size_t nr_fds = 0;
+		bool resume = false;
 
-		r = receive(socket, fds, &nr_fds);
+		r = receive(socket, fds, &nr_fds, &resume);
 		if (!r)
 			break;
 		if (r > 0)
-			serve(&session, fds);
+			serve(&session, fds, resume);
 		else
 			report_refusal(&session, r, "not a request");
 		for (size_t i = 0; i < nr_fds; i++)

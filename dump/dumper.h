@@ -46,11 +46,11 @@ struct dumper_event {
 	uint32_t type;       /* enum dumper_event_type */
 	uint32_t generation; /* of the VM being dumped */
 	int32_t status;      /* DUMPER_FAILED: -errno */
-	uint32_t pad;
-	uint64_t done;       /* bytes of guest memory handled so far (dumped, excluded or empty) */
-	uint64_t total;      /* bytes of guest memory */
-	uint64_t released;   /* bytes of host memory given back to the host so far */
-	uint64_t dumped;     /* bytes of guest memory written into the dump */
+	uint32_t fallback; /* DUMPER_LINKED: 1 = the dump goes to the fallback directory, 0 = it does not */
+	uint64_t done;     /* bytes of guest memory handled so far (dumped, excluded or empty) */
+	uint64_t total;    /* bytes of guest memory */
+	uint64_t released; /* bytes of host memory given back to the host so far */
+	uint64_t dumped;   /* bytes of guest memory written into the dump */
 	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
 	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that dump_selectors[n] was the first to exclude */
 	uint32_t distrusted; /* DUMPER_DONE: selectors that kept every page (bit n), as @text tells */
@@ -82,7 +82,8 @@ struct dumper_files {
 	int region_dir;   /* directory on the region's file system: its .partial name goes there */
 	int dir;          /* directory of the dumps; may be the same */
 	int fallback_dir; /* directory on disk for a dump that has no room in @dir; -1 = none */
-	int dump;         /* file that the guest has begun to fill in, laid out as the region; -1 = none */
+	int dump;         /* file that somebody has begun to fill in, laid out as the region; -1 = none */
+	bool resume;      /* that was a dumper with this record, which died; else it was the guest */
 };
 
 /*

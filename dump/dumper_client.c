@@ -101,7 +101,7 @@ int dumper_start(struct dumper *dumper, const struct dumper_files *files)
 		[DUMPER_FD_DIR] = files->dir,
 		[DUMPER_FD_FALLBACK_DIR] = files->fallback_dir,
 		[DUMPER_FD_DUMP] = files->dump};
-	struct dumper_request request = {.magic = DUMPER_REQUEST_MAGIC};
+	struct dumper_request request = {.magic = DUMPER_REQUEST_MAGIC, .resume = files->resume};
 	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
 	union {
 		struct cmsghdr align;
@@ -147,6 +147,9 @@ static bool event_is_valid(const struct dumper_event *event)
 {
 	switch (event->type) {
 	case DUMPER_LINKED:
+		if (event->fallback > 1)
+			return false;
+		/* fall through */
 	case DUMPER_PROGRESS:
 	case DUMPER_DONE:
 		return !event->status && event->done <= event->total && event->total <= DUMP_RAM_MAX &&

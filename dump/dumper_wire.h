@@ -31,6 +31,8 @@ enum dumper_fd {
 struct dumper_request {
 	uint32_t magic;   /* DUMPER_REQUEST_MAGIC */
 	uint32_t present; /* bit enum dumper_fd: the descriptor is there */
+	uint32_t resume;  /* 0 or 1: struct dumper_files */
+	uint32_t pad;
 };
 
 #endif /* DUMP_DUMPER_WIRE_H */

@@ -36,7 +36,8 @@ struct dump_engine {
 	int region_dir_fd;          /* where the region's name appears: on its file system */
 	int dir_fd;                 /* where the dump's names appear */
 	int fallback_dir_fd;        /* on disk, for a dump that has no room in dir_fd; -1 = none */
-	int given_dump_fd;          /* file that the guest has begun to fill in; -1 = make one */
+	int given_dump_fd;          /* file that the guest or an earlier engine has begun; -1 = make one */
+	bool resume;                /* an earlier engine with this record died in the middle of it */
 	int proc_fd;                /* from publish_proc_open */
 	void (*notify)(struct dump_engine *engine, enum dump_notice notice); /* NULL = none */
 	void *notify_arg;
@@ -46,13 +47,23 @@ struct dump_engine {
 	uint64_t chunk;            /* bytes */
 	uint64_t nr_chunks;
 	uint32_t workers; /* 1 or more */
-	int dump_fd;
+	const struct dump_strategy *strategy;
+	int dump_fd;                     /* what is published; the region itself where nothing moves */
+	int out_dir_fd;                  /* borrowed: where the dump goes, dir_fd or fallback_dir_fd */
+	bool on_disk;                    /* that is no tmpfs */
+	bool region_tables;              /* the dump's tables are in the region */
+	char detour[160];                /* why it is not dir_fd; "" = it is */
+	uint32_t found;                  /* VMCORE_STATE_* of what an earlier engine left; 0 = nothing */
 	bool region_linked, dump_linked; /* under their .partial names */
-	unsigned char *ram; /* the region's RAM, mapped shared: reading a hole here would allocate it */
+	unsigned char *head;             /* owned: the used part of a head room, the same in all files */
+	size_t head_len;
+	uint64_t timeline_off; /* file offset of the timeline text */
+	unsigned char *ram;    /* the region's RAM, mapped shared: reading a hole here would allocate it */
 	struct publish_names names;
 
 	/* Selectors clear bits of tail.selected, before the strategy runs: what belongs in the dump. */
 	struct dump_tail tail;
+	struct dump_tail seal; /* hybrid: the tables in the region, for when it becomes the dump */
 	/*
 	 * What of it a strategy has to move: the same bits, less the pages of zeros that dump_select_chunk()
 	 * finds.  Either tail.selected itself or memory of its own.  bitmap_next() while threads run.
@@ -89,6 +100,12 @@ struct dump_engine {
 int warn_unused dump_engine_run(struct dump_engine *engine);
 
 /*
+ * What dump_engine_run() does with @resume: continues from the tables in the files.  Chunks that are
+ * marked there stay as they are; given_dump_fd is the <name>.vmcore.partial, or the <name>.vmcore that
+ * was linked last, or -1 if there is neither.
+ */
+
+/*
  * dump_engine_announce - give a crashed region and the file that its guest dumps into their .partial
  * names, with what is needed to make sense of them after a kill.  For a guest that dumps by itself
  * (dump_engine_run() does the same for the others).  Errors: -errno.
@@ -119,8 +136,18 @@ int warn_unused dump_engine_extent(
 /*
  * dump_engine_chunk_done - all selected pages of the chunk are in the dump: mark it, then give all its
  * memory back.  @populated: bytes that had memory behind them.  A release that fails is logged, once.
+ * Errors: -errno (recorded) if the mark cannot be written; nothing is released then.
  */
-void dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
+int warn_unused dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
+
+/* Chunk @index stays where it is, less what the strategy has punched out of it: counts it. */
+void dump_engine_chunk_kept(struct dump_engine *engine, uint64_t index);
+
+/* True if an earlier engine has dumped chunk @index. */
+static inline bool dump_engine_is_done(const struct dump_engine *engine, uint64_t index)
+{
+	return engine->found && dump_tail_is_done(&engine->tail, index);
+}
 
 /* For dump/release.c: @bytes went back to the host; the runs that dump_engine_extent() knows changed. */
 void dump_engine_released(struct dump_engine *engine, uint64_t bytes);
@@ -133,6 +160,7 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 /* The strategies and selectors of dump/tables.c, each in its own file. */
 int strategy_vmapp(struct dump_engine *engine);
 int strategy_guest(struct dump_engine *engine);
+int strategy_remap(struct dump_engine *engine);
 int select_zero(struct dump_engine *engine, uint64_t index, uint64_t *ret_excluded);
 int select_list(struct dump_engine *engine);
 int select_pages(struct dump_engine *engine);

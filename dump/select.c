@@ -131,6 +131,11 @@ int dump_select_prepare(struct dump_engine *engine)
 	return make_copy(engine);
 }
 
+int dump_select_resume(struct dump_engine *engine)
+{
+	return make_copy(engine);
+}
+
 void dump_select_fini(struct dump_engine *engine)
 {
 	if (engine->copy != engine->tail.selected)

@@ -45,7 +45,13 @@ bool dump_select_is_valid(uint32_t mask);
  */
 int warn_unused dump_select_prepare(struct dump_engine *engine);
 
-/* Frees what dump_select_prepare() made; harmless without it. */
+/*
+ * dump_select_resume - the same for an engine that goes on with the page bitmap of an earlier one: pages
+ * may be gone by now that the decision was made from.
+ */
+int warn_unused dump_select_resume(struct dump_engine *engine);
+
+/* Frees what these made; harmless without them. */
 void dump_select_fini(struct dump_engine *engine);
 
 /*

@@ -65,7 +65,7 @@ int strategy_guest(struct dump_engine *engine)
 			at = end)
 			populated += end - start;
 		if (!r)
-			dump_engine_chunk_done(engine, i, populated);
+			r = dump_engine_chunk_done(engine, i, populated);
 	}
 	return r;
 }

@@ -150,24 +150,24 @@ static int dump_chunk(struct vmapp *job, uint64_t index)
 {
 	struct dump_engine *engine = job->engine;
 	uint64_t off, len, start, end;
+	bool done = dump_engine_is_done(engine, index); /* then its memory is still to go, perhaps */
 	uint64_t populated = 0;
 	int r;
 
-	r = dump_select_chunk(engine, index);
+	r = done ? 0 : dump_select_chunk(engine, index);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 	dump_engine_chunk(engine, index, &off, &len);
 	for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
 		at = end) {
 		populated += end - start;
-		r = copy_selected(job, start, end);
+		r = done ? 0 : copy_selected(job, start, end);
 		if (r)
 			return r;
 	}
 	if (r < 0)
 		return dump_engine_fail(engine, r, "cannot find the used parts of the crashed VM's memory");
-	dump_engine_chunk_done(engine, index, populated);
-	return 0;
+	return dump_engine_chunk_done(engine, index, populated);
 }
 
 static void *work(void *arg)

@@ -6,12 +6,23 @@
 #include "dump/engine.h"
 
 const struct dump_strategy dump_strategies[] = {
-	{"vmapp", "the dumper copies chunk by chunk and releases each chunk when it is copied",
-		FW_DUMP_MODE_VMM, strategy_vmapp},
-	{"hypercall", "the guest writes its memory to streams (dump firmware calls)",
-		FW_DUMP_MODE_HYPERCALL, strategy_guest},
-	{"addmem", "the guest copies its memory into memory that it is given", FW_DUMP_MODE_ADDMEM,
-		strategy_guest},
+	{.name = "vmapp",
+		.help = "the dumper copies chunk by chunk and releases each chunk when it is copied",
+		.guest_mode = FW_DUMP_MODE_VMM,
+		.run = strategy_vmapp},
+	{.name = "hypercall",
+		.help = "the guest writes its memory to streams (dump firmware calls)",
+		.guest_mode = FW_DUMP_MODE_HYPERCALL,
+		.run = strategy_guest},
+	{.name = "addmem",
+		.help = "the guest copies its memory into memory that it is given",
+		.guest_mode = FW_DUMP_MODE_ADDMEM,
+		.run = strategy_guest},
+	{.name = "remap",
+		.help = "nobody: the guest's memory becomes the dump where it is",
+		.guest_mode = FW_DUMP_MODE_VMM,
+		.in_place = true,
+		.run = strategy_remap},
 };
 const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
 

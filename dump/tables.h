@@ -6,6 +6,7 @@
 #ifndef DUMP_TABLES_H
 #define DUMP_TABLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@ struct dump_strategy {
 	const char *name;    /* as in [dump] strategy = */
 	const char *help;    /* one line for --help */
 	uint32_t guest_mode; /* FW_DUMP_MODE_*: what a guest is told by the query call */
+	bool in_place;       /* the region's own file becomes the dump */
+	bool scratch;        /* in_place, with a dump file besides it while it works */
 	/* Runs to the end; called once, on the dumper's main thread.  0 or -errno. */
 	int (*run)(struct dump_engine *engine);
 };

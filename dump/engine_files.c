@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/engine_files.c - the two files of a dump and their names: when each gets one, and what is in the
+ * file by then.  docs/vmcore.md, "Names, and partial dumps", is the specification in words.
+ */
+#include "dump/engine_impl.h"
+
+#include "dump/base/cleanup.h"
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "dump/filemap.h"
+#include "dump/tables.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* our choice: what one call sends to the disk, so that somebody who waits sees progress */
+#define SYNC_SLICE MIB(32)
+
+static int write_small(int fd, uint64_t off, const void *data, uint64_t len)
+{
+	return dump_tail_is_shm(fd) ? filemap_write(fd, off, data, len)
+				    : io_pwrite_full(fd, data, len, off);
+}
+
+static int lock_file(struct dump_engine *engine, int fd, const char *name)
+{
+	int r = publish_lock(fd);
+
+	if (r == -EWOULDBLOCK)
+		return dump_engine_fail(engine, -EBUSY, "another process works on %s", name);
+	if (r)
+		log_debug("%s is not locked: %s", name, strerror(-r)); /* some file systems cannot */
+	return 0;
+}
+
+/* ---- the region --------------------------------------------------------------------------------------- */
+
+/* Where the dump's tables are in the region itself. */
+static int open_region_tables(struct dump_engine *engine)
+{
+	struct dump_tail *tail = engine->strategy->scratch ? &engine->seal : &engine->tail;
+
+	if (engine->resume)
+		return dump_tail_adopt(
+			tail, engine->region_fd, engine->record, VMCORE_ROLE_REGION, &engine->found);
+	return dump_tail_init(tail, engine->region_fd, engine->record, VMCORE_ROLE_REGION);
+}
+
+static int write_region_trailer(const struct dump_engine *engine)
+{
+	struct vmcore_trailer trailer;
+
+	vmcore_trailer_init(&trailer, engine->record, VMCORE_ROLE_REGION);
+	return filemap_write(engine->region_fd, dump_layout_file_size(&engine->layout) - PAGE_SIZE_4K,
+		&trailer, sizeof(trailer));
+}
+
+/*
+ * The region gets the head too, so that it is a vmcore by itself from the moment it has a name.  If
+ * there is no room for that, a region without it is still better than none; but no dump.
+ */
+static int describe_region(struct dump_engine *engine)
+{
+	int r = filemap_write(engine->region_fd, 0, engine->head, engine->head_len);
+
+	if (!r)
+		r = engine->region_tables ? open_region_tables(engine) : write_region_trailer(engine);
+	if (!r || !engine->region_tables) {
+		if (r)
+			log_debug("%s has no metadata: %s", engine->names.region_partial, strerror(-r));
+		return 0;
+	}
+	return dump_engine_fail(engine, r, "cannot make the tables of %s", engine->names.region_partial);
+}
+
+int engine_link_region(struct dump_engine *engine)
+{
+	int described, r;
+
+	r = lock_file(engine, engine->region_fd, engine->names.region_partial);
+	if (r)
+		return r;
+	described = describe_region(engine);
+	r = publish_link(
+		engine->proc_fd, engine->region_fd, engine->region_dir_fd, engine->names.region_partial);
+	if (r == -EXDEV) {
+		log_warn("%s: the guest's memory is on another file system; a kill during the dump loses "
+			 "what is not dumped yet",
+			engine->names.region_partial);
+		return described;
+	}
+	if (r == -ENOENT && engine->resume)
+		return described; /* published, and then unlinked: what is left is the end of it */
+	if (r)
+		return dump_engine_fail(engine, r, "cannot link %s", engine->names.region_partial);
+	engine->region_linked = true;
+	return described;
+}
+
+/* ---- the dump ----------------------------------------------------------------------------------------- */
+
+static bool has_name(int fd, int dir_fd, const char *name)
+{
+	struct stat file, named;
+
+	return dir_fd >= 0 && !fstat(fd, &file) && !fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       file.st_dev == named.st_dev && file.st_ino == named.st_ino;
+}
+
+/* A file that was begun elsewhere stays where it is. */
+static void find_out_dir(struct dump_engine *engine)
+{
+	if (has_name(engine->dump_fd, engine->fallback_dir_fd, engine->names.dump_partial) ||
+		has_name(engine->dump_fd, engine->fallback_dir_fd, engine->names.final))
+		engine->out_dir_fd = engine->fallback_dir_fd;
+}
+
+static int duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static int open_dump(struct dump_engine *engine)
+{
+	int r = 0;
+
+	if (engine->given_dump_fd >= 0) {
+		engine->dump_fd = duplicate(engine->given_dump_fd);
+		r = engine->dump_fd < 0 ? engine->dump_fd : 0;
+		if (!r)
+			find_out_dir(engine);
+	} else {
+		r = publish_tmpfile(
+			engine->out_dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
+		if (r == -EOPNOTSUPP || r == -EISDIR)
+			return dump_engine_fail(engine, r,
+				"the dump directory's file system has no files without a name (O_TMPFILE)");
+	}
+	if (r)
+		return dump_engine_fail(engine, r, "cannot create the dump file");
+	engine->on_disk = !dump_tail_is_shm(engine->dump_fd);
+	return 0;
+}
+
+/* Head and tables, new ones or what was there. */
+static int fill_dump(struct dump_engine *engine)
+{
+	int r;
+
+	if (engine->resume && engine->given_dump_fd >= 0)
+		r = dump_tail_adopt(
+			&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP, &engine->found);
+	else
+		r = dump_tail_init(&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot make the tables of %s", engine->names.dump_partial);
+	r = write_small(engine->dump_fd, 0, engine->head, engine->head_len);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot write the head of %s", engine->names.dump_partial);
+	return 0;
+}
+
+static int link_dump(struct dump_engine *engine)
+{
+	int r;
+
+	/* what was published once does not become partial again */
+	if (engine->found == VMCORE_STATE_COMPLETE)
+		return 0;
+	r = publish_link(engine->proc_fd, engine->dump_fd, engine->out_dir_fd, engine->names.dump_partial);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot link %s", engine->names.dump_partial);
+	engine->dump_linked = true;
+	return 0;
+}
+
+/* The region is the dump, from here on or from the beginning. */
+static int take_region(struct dump_engine *engine)
+{
+	cleanup_close(&engine->dump_fd);
+	engine->dump_fd = duplicate(engine->region_fd);
+	return engine->dump_fd < 0 ? dump_engine_fail(engine, engine->dump_fd, "cannot use the region") : 0;
+}
+
+int engine_make_dump(struct dump_engine *engine)
+{
+	int r;
+
+	if (engine->strategy->scratch && engine->found) {
+		/* its tables are filled in when all is done: nothing but the name is missing */
+		engine->found = VMCORE_STATE_COMPLETE;
+		engine->tail = engine->seal;
+		engine->seal = (struct dump_tail){.fd = -1};
+		return take_region(engine);
+	}
+	if (engine->strategy->in_place && !engine->strategy->scratch) {
+		r = take_region(engine);
+	} else {
+		r = open_dump(engine);
+		if (!r)
+			r = lock_file(engine, engine->dump_fd, engine->names.dump_partial);
+		if (!r)
+			r = fill_dump(engine);
+		if (!r)
+			r = link_dump(engine);
+	}
+	if (r)
+		return r;
+	engine_mark(engine, DUMP_MOMENT_LINKED);
+	engine_notify(engine, DUMP_NOTICE_LINKED);
+	return 0;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+/* Copies the tables of a hybrid dump into the region; the file beside it is not needed any more. */
+static int seal_region(struct dump_engine *engine)
+{
+	struct dump_tail *seal = &engine->seal;
+	const struct vmcore_trailer *from = engine->tail.trailer;
+	int r;
+
+	memcpy(seal->selected, engine->tail.selected, seal->trailer->places.bitmap_bytes);
+	seal->trailer->distrusted = from->distrusted;
+	memcpy(seal->trailer->excluded, from->excluded, sizeof(from->excluded));
+	memcpy(seal->trailer->distrust, from->distrust, sizeof(from->distrust));
+	r = dump_tail_set_state(seal, VMCORE_STATE_DUMPING);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot fill in the tables of %s", engine->names.region_partial);
+	unlinkat(engine->out_dir_fd, engine->names.dump_partial, 0);
+	engine->dump_linked = false;
+	dump_tail_fini(&engine->tail);
+	engine->tail = *seal;
+	*seal = (struct dump_tail){.fd = -1};
+	return take_region(engine);
+}
+
+/* Sends the file to the disk in slices, and waits for it. */
+static int sync_dump(struct dump_engine *engine)
+{
+	uint64_t size = dump_layout_file_size(&engine->layout);
+
+	if (!engine->on_disk)
+		return 0;
+	for (uint64_t off = 0; off < size; off += SYNC_SLICE) {
+		(void)sync_file_range(engine->dump_fd, (off_t)off, (off_t)u64_min(SYNC_SLICE, size - off),
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+		engine_notify(engine, DUMP_NOTICE_PROGRESS);
+	}
+	if (fsync(engine->dump_fd) < 0)
+		return dump_engine_fail(
+			engine, -errno, "cannot bring %s to the disk", engine->names.dump_partial);
+	return 0;
+}
+
+/* Timeline, then state: what a reader finds under the final name. */
+static int complete(struct dump_engine *engine)
+{
+	char text[VMCORE_TIMELINE_BYTES];
+	int r;
+
+	vmcore_timeline(engine->record, text);
+	r = io_pwrite_full(engine->dump_fd, text, sizeof(text), engine->timeline_off);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot write the timeline of %s", engine->names.dump_partial);
+	r = sync_dump(engine);
+	if (r)
+		return r;
+	engine_save_selection(engine);
+	if (engine->strategy->in_place)
+		r = dump_tail_mark_all(&engine->tail, engine->nr_chunks, VMCORE_CHUNK_DONE);
+	engine->tail.trailer->error = 0;
+	if (!r)
+		r = dump_tail_set_state(&engine->tail, VMCORE_STATE_COMPLETE);
+	if (!r && engine->strategy->in_place)
+		r = dump_tail_set_role(&engine->tail, VMCORE_ROLE_DUMP);
+	if (!r && engine->on_disk && fsync(engine->dump_fd) < 0)
+		r = -errno;
+	return r ? dump_engine_fail(engine, r, "cannot finish the tables of %s", engine->names.dump_partial)
+		 : 0;
+}
+
+int engine_publish(struct dump_engine *engine)
+{
+	int r = 0;
+
+	if (engine->seal.map)
+		r = seal_region(engine);
+	if (!r)
+		r = complete(engine);
+	if (r)
+		return r;
+	r = publish_link(engine->proc_fd, engine->dump_fd, engine->out_dir_fd, engine->names.final);
+	if (r)
+		return dump_engine_fail(
+			engine, r, "cannot link %s (the dump is complete)", engine->names.final);
+	if (engine->on_disk)
+		(void)fsync(engine->out_dir_fd);
+	engine_mark(engine, DUMP_MOMENT_PUBLISHED);
+	unlinkat(engine->out_dir_fd, engine->names.dump_partial, 0);
+	unlinkat(engine->region_dir_fd, engine->names.region_partial, 0);
+	return 0;
+}
+
+void engine_tell_what_is_kept(struct dump_engine *engine)
+{
+	size_t len = strlen(engine->why);
+
+	snprintf(engine->why + len, sizeof(engine->why) - len, "; kept: %s%s%s",
+		engine->region_linked ? engine->names.region_partial : "nothing by name",
+		engine->dump_linked ? ", " : "", engine->dump_linked ? engine->names.dump_partial : "");
+}
+
+void engine_close_files(struct dump_engine *engine)
+{
+	dump_tail_fini(&engine->seal);
+	dump_tail_fini(&engine->tail);
+	publish_unlock(engine->region_fd);
+	if (engine->dump_fd >= 0)
+		publish_unlock(engine->dump_fd);
+	cleanup_close(&engine->dump_fd);
+	engine->dump_fd = -1;
+}
+
+int dump_engine_announce(
+	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd)
+{
+	autoclose int proc_fd = publish_proc_open();
+	struct publish_names names;
+	unsigned char *head = NULL;
+	uint64_t timeline_off;
+	size_t head_len;
+	int r = proc_fd < 0 ? proc_fd : 0;
+
+	publish_names_init(&names, record->name);
+	if (!r)
+		r = vmcore_head_create(record, &head, &head_len, &timeline_off);
+	if (!r) {
+		const struct dump_engine described = {.region_fd = region_fd,
+			.layout = record->layout,
+			.record = (struct dump_record *)(uintptr_t)record};
+
+		/* without room for them, the names alone are still better than nothing */
+		(void)(filemap_write(region_fd, 0, head, head_len) || write_region_trailer(&described));
+		r = publish_link(proc_fd, region_fd, region_dir_fd, names.region_partial);
+	}
+	if (!r)
+		r = publish_link(proc_fd, dump_fd, dir_fd, names.dump_partial);
+	free(head);
+	return r;
+}
