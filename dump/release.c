@@ -17,9 +17,6 @@
  */
 #define SLICE MIB(32)
 
-/* measured (docs/vmcore.md, "Selection"): with 4 KiB pages, shorter runs cost more than they give back early */
-#define RUN_MIN KIB(64)
-
 int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
 	off_t at = (off_t)(engine->layout.head + off);
@@ -41,8 +38,9 @@ static uint64_t host_bytes(const struct dump_engine *engine)
 }
 
 /*
- * What runs are cut to: a part of a huge page is not worth splitting it (2-4 us for each 4 KiB, and the
- * rest of the page is then copied three times as slowly).  tmpfs tells the size of its pages as st_blksize.
+ * What runs are cut to.  Measured (docs/vmcore.md, "Selection"): a part of a huge page is not worth splitting
+ * it, it goes with the chunk soon after; with 4 KiB pages each run, however short, is given back sooner this way at
+ * no cost in all.  tmpfs tells the size of its pages as st_blksize.
  */
 static uint64_t granule_of(const struct dump_engine *engine)
 {
@@ -88,7 +86,7 @@ void dump_release_excluded(struct dump_engine *engine)
 		end = page * PAGE_SIZE_4K;
 		if (page < pages) /* the last huge page of RAM may be a short one */
 			end = u64_align_down(end, granule);
-		if (end > off && end - off >= RUN_MIN)
+		if (end > off)
 			r = release_run(engine, off, end);
 	}
 	if (r)

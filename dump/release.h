@@ -20,7 +20,7 @@ int warn_unused dump_release(struct dump_engine *engine, uint64_t off, uint64_t 
 
 /*
  * dump_release_excluded - release what needs no copy: runs of pages that are not in tail.selected, before
- * the first chunk is copied.  Runs that are too short to be worth it go with their chunk, later.
+ * the first chunk is copied.  Of a region with huge pages, only whole ones; the rest goes with its chunk.
  * To be called once, when the bitmap in the file is valid (state DUMPING), before the strategy.
  */
 void dump_release_excluded(struct dump_engine *engine);
