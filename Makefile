@@ -124,14 +124,15 @@ $(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
 # A fuzz target is built here as a plain program that replays files; docs/testing.md tells how to fuzz.
-$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(LIB_OBJ)
+$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tools and bench programs share no code with the project: they judge it.
 $(TOOL_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_$(@F))
+LDLIBS_ideal-lz4 := -llz4
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
