@@ -100,6 +100,21 @@ static inline void bitmap_clear_mask_atomic(uint64_t *map, uint64_t bit, uint64_
 		__atomic_fetch_and(&map[bit / 64 + 1], ~high, __ATOMIC_RELAXED);
 }
 
+/* Number of set bits in [@first, @end). */
+static inline uint64_t bitmap_count_range(const uint64_t *map, uint64_t first, uint64_t end)
+{
+	uint64_t sum = 0;
+
+	while (first < end) {
+		uint64_t stop = u64_min((first / 64 + 1) * 64, end);
+		uint64_t mask = bitmap_word_mask(first % 64, (stop - 1) % 64);
+
+		sum += (uint64_t)__builtin_popcountll(map[first / 64] & mask);
+		first = stop;
+	}
+	return sum;
+}
+
 /* First bit at or after @from with value @value, or @end if there is none before it. */
 static inline uint64_t bitmap_next(const uint64_t *map, uint64_t from, uint64_t end, bool value)
 {

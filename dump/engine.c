@@ -243,6 +243,7 @@ static void engine_init(struct dump_engine *engine)
 		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
 		.workers = workers_of(&record->options),
 		.strategy = &dump_strategies[record->options.strategy],
+		.sink = dump_sinks[record->options.sink],
 		.dump_fd = -1,
 		.out_dir_fd = engine->dir_fd,
 		.tail.fd = -1,

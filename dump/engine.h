@@ -48,6 +48,8 @@ struct dump_engine {
 	uint64_t nr_chunks;
 	uint32_t workers; /* 1 or more */
 	const struct dump_strategy *strategy;
+	const struct dump_sink *sink;    /* of strategies that move bytes */
+	void *sink_state;                /* what sink->open made; NULL = not open */
 	int dump_fd;                     /* what is published; the region itself where nothing moves */
 	int out_dir_fd;                  /* borrowed: where the dump goes, dir_fd or fallback_dir_fd */
 	bool on_disk;                    /* that is no tmpfs */

@@ -9,6 +9,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/filemap.h"
+#include "dump/sink.h"
 #include "dump/tables.h"
 
 #include <errno.h>
@@ -323,6 +324,9 @@ void engine_tell_what_is_kept(struct dump_engine *engine)
 
 void engine_close_files(struct dump_engine *engine)
 {
+	if (engine->sink_state)
+		engine->sink->close(engine->sink_state);
+	engine->sink_state = NULL;
 	dump_tail_fini(&engine->seal);
 	dump_tail_fini(&engine->tail);
 	publish_unlock(engine->region_fd);

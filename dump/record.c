@@ -48,6 +48,16 @@ const char *dump_moment_name(enum dump_moment moment)
 	return (unsigned)moment < DUMP_MOMENT_NR ? moment_names[moment] : "unknown";
 }
 
+const char *dump_order_name(size_t order)
+{
+	static const char *const names[DUMP_ORDER_NR] = {
+		[DUMP_ORDER_ASCENDING] = "ascending",
+		[DUMP_ORDER_DESCENDING] = "descending",
+	};
+
+	return order < DUMP_ORDER_NR ? names[order] : NULL;
+}
+
 static size_t record_size(uint32_t nr_cpus)
 {
 	return sizeof(struct dump_record) + (size_t)nr_cpus * sizeof(struct dump_cpu);
@@ -107,8 +117,10 @@ static bool name_is_valid(const char *name)
 static bool options_are_valid(const struct dump_options *options)
 {
 	return options->strategy < dump_nr_strategies && dump_select_is_valid(options->selectors) &&
-	       options->workers <= WORKERS_MAX && u64_is_pow2(options->chunk) &&
-	       options->chunk >= DUMP_CHUNK_MIN && options->chunk <= DUMP_CHUNK_MAX;
+	       options->workers <= WORKERS_MAX && options->sink < dump_nr_sinks &&
+	       options->level <= DUMP_LEVEL_MAX && options->order < DUMP_ORDER_NR &&
+	       u64_is_pow2(options->chunk) && options->chunk >= DUMP_CHUNK_MIN &&
+	       options->chunk <= DUMP_CHUNK_MAX;
 }
 
 static bool cpus_are_valid(const struct dump_record *record)

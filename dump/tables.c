@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dump/tables.c - see tables.h.  One line for each strategy and selector. */
+/* dump/tables.c - see tables.h.  One entry for each strategy, sink and selector. */
 #include "dump/tables.h"
 
 #include "dump/base/num.h"
 #include "dump/engine.h"
+#include "dump/sink.h"
 
 const struct dump_strategy dump_strategies[] = {
 	{.name = "vmapp",
 		.help = "the dumper copies chunk by chunk and releases each chunk when it is copied",
 		.guest_mode = FW_DUMP_MODE_VMM,
+		.sinks = true,
 		.run = strategy_vmapp},
 	{.name = "hypercall",
 		.help = "the guest writes its memory to streams (dump firmware calls)",
@@ -25,6 +27,11 @@ const struct dump_strategy dump_strategies[] = {
 		.run = strategy_remap},
 };
 const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
+
+const struct dump_sink *const dump_sinks[] = {
+	&dump_sink_elf,
+};
+const size_t dump_nr_sinks = ARRAY_LEN(dump_sinks);
 
 const struct dump_selector dump_selectors[] = {
 	{"all", "every page of the guest", NULL, NULL},

@@ -18,6 +18,7 @@ struct dump_strategy {
 	const char *help;    /* one line for --help */
 	uint32_t guest_mode; /* FW_DUMP_MODE_*: what a guest is told by the query call */
 	bool in_place;       /* the region's own file becomes the dump */
+	bool sinks;          /* any sink will do; without, it is the first one */
 	bool scratch;        /* in_place, with a dump file besides it while it works */
 	/* Runs to the end; called once, on the dumper's main thread.  0 or -errno. */
 	int (*run)(struct dump_engine *engine);
@@ -45,6 +46,8 @@ struct dump_selector {
 
 extern const struct dump_strategy dump_strategies[];
 extern const size_t dump_nr_strategies;
+extern const struct dump_sink *const dump_sinks[];
+extern const size_t dump_nr_sinks;
 extern const struct dump_selector dump_selectors[];
 extern const size_t dump_nr_selectors;
 
