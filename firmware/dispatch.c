@@ -101,6 +101,8 @@ static int32_t call_panic(struct fw_context *c, union fw_block *b)
 	if (!call->regs ||
 		c->ops->copy_in(c->machine, call->regs, args->regs, nr_regs * sizeof(args->regs[0])))
 		nr_regs = 0;
+	call->string_len = string_len;
+	call->nr_regs = nr_regs;
 	if (call->nr_select > FW_SELECT_MAX)
 		call->nr_select = 0;
 	status = c->ops->panic(c->machine, c->cpu, call, args->string, string_len, args->regs, nr_regs);

@@ -93,9 +93,31 @@ static void set_topology(struct kvm_cpuid_entry2 *entry, uint32_t id, uint32_t n
 	}
 }
 
+/*
+ * KVM lists the first level of the topology leaves only (its own host's levels mean nothing to the
+ * guest): add the second, that of the cores, before it is filled in.
+ */
+static void add_core_level(struct kvm_cpuid_table *table, uint32_t function)
+{
+	bool first = false;
+
+	for (uint32_t i = 0; i < table->nent; i++) {
+		if (table->entries[i].function != function)
+			continue;
+		if (table->entries[i].index == 1)
+			return;
+		first = true;
+	}
+	if (first && table->nent < KVM_CPUID_MAX)
+		table->entries[table->nent++] = (struct kvm_cpuid_entry2){
+			.function = function, .index = 1, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX};
+}
+
 void cpuid_for_vcpu(const struct kvm *kvm, uint32_t id, uint32_t nr_vcpus, struct kvm_cpuid_table *ret)
 {
 	memcpy(ret, &kvm->cpuid, sizeof(*ret));
+	add_core_level(ret, 0xb);
+	add_core_level(ret, 0x1f);
 	for (uint32_t i = 0; i < ret->nent && i < KVM_CPUID_MAX; i++) {
 		apply_rules(&ret->entries[i]);
 		set_topology(&ret->entries[i], id, nr_vcpus);

@@ -130,6 +130,11 @@ int dump_dir_open_any(const char *path, enum huge_pages huge, int *ret_fd, char 
 			geteuid());
 		return -EPERM;
 	}
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX)) {
+		snprintf(why, why_size, "%s: other users may write there (mode %04o); chmod 700 it", path,
+			st.st_mode & 07777);
+		return -EPERM;
+	}
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

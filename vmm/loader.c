@@ -81,7 +81,7 @@ static bool overlaps_boot_data(const struct elf_segment *segment)
 static int load_image(
 	struct region *region, const char *path, uint32_t *ret_entry, char *why, size_t why_size)
 {
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	autofree char *buf = malloc(COPY_BYTES);
 	struct elf_image image;
 	char reason[160] = "";
