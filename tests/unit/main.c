@@ -24,6 +24,7 @@ static Suite *(*const suites[])(void) = {
 	suite_lz4_reader,
 	suite_pagewalk,
 	suite_select,
+	suite_dump_select,
 	suite_options,
 	suite_config,
 	suite_bus,

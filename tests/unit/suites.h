@@ -22,6 +22,7 @@ Suite *suite_lz4_reader(void);
 Suite *suite_options(void);
 Suite *suite_pagewalk(void);
 Suite *suite_select(void);
+Suite *suite_dump_select(void);
 
 Suite *suite_config(void);
 Suite *suite_bus(void);
