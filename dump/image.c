@@ -3,6 +3,7 @@
 #include "dump/image.h"
 
 #include "dump/base/io.h"
+#include "dump/image_formats.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -55,6 +56,7 @@ static const struct reader_format format_plain = {
 
 static const struct reader_format *const formats[] = {
 	&format_plain,
+	&image_format_lz4,
 };
 
 static const struct reader_format *find_format(const unsigned char *start, size_t len)

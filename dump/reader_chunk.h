@@ -29,11 +29,13 @@ static inline uint32_t reader_state(const struct reader *reader)
 	return atomic_load_explicit(&reader->trailer.state, memory_order_relaxed);
 }
 
-/* True if the page bitmap tells which pages were selected. */
+/*
+ * True if the page bitmap tells which pages were selected.  A region has a bitmap of its own when it is to
+ * become the dump itself; else its state stays PREPARING.
+ */
 static inline bool reader_has_bitmap(const struct reader *reader)
 {
-	return reader->has_trailer && reader->trailer.role == VMCORE_ROLE_DUMP &&
-	       reader_state(reader) != VMCORE_STATE_PREPARING;
+	return reader->has_trailer && reader_state(reader) != VMCORE_STATE_PREPARING;
 }
 
 #endif /* DUMP_READER_CHUNK_H */

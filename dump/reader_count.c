@@ -12,12 +12,9 @@ static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *r
 	uint64_t page = ram_off / PAGE_SIZE_4K;
 	uint8_t selected = 0xff;
 	bool done;
+	bool has_rest = reader->has_region || reader->kind == READER_REGION;
 	int r = 0;
 
-	if (reader->kind == READER_REGION) {
-		*ret = READER_PAGE_PENDING;
-		return 0;
-	}
 	if (reader_has_bitmap(reader))
 		r = image_read(&reader->image, reader->trailer.places.bitmap_off + page / 8, &selected, 1);
 	if (!r)
@@ -29,7 +26,7 @@ static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *r
 	else if (done)
 		*ret = READER_PAGE_DUMPED;
 	else
-		*ret = reader->has_region ? READER_PAGE_PENDING : READER_PAGE_MISSING;
+		*ret = has_rest ? READER_PAGE_PENDING : READER_PAGE_MISSING;
 	return 0;
 }
 

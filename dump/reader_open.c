@@ -38,6 +38,9 @@ static void note_damage(struct reader *reader, const char *fmt, ...)
 	va_end(args);
 }
 
+/* what the first dumps had; fields after it were added */
+#define TRAILER_BYTES_MIN offsetof(struct vmcore_trailer, selectors)
+
 /* ---- the trailer ------------------------------------------------------------------------------------ */
 
 /* True if @bytes at @off are in the tail room, before the trailer. */
@@ -74,7 +77,7 @@ static const char *check_trailer(const struct vmcore_trailer *trailer, uint64_t 
 {
 	uint32_t state = atomic_load_explicit(&trailer->state, memory_order_relaxed);
 
-	if (trailer->version != VMCORE_VERSION || trailer->size < sizeof(*trailer))
+	if (trailer->version != VMCORE_VERSION || trailer->size < TRAILER_BYTES_MIN)
 		return "of another version";
 	if (trailer->role != VMCORE_ROLE_DUMP && trailer->role != VMCORE_ROLE_REGION)
 		return "neither of a dump nor of a region";
@@ -104,6 +107,9 @@ static int read_trailer(struct reader *reader, struct image *image, struct vmcor
 		note_damage(reader, "the trailer is %s", wrong);
 		return 0;
 	}
+	if (trailer.size < sizeof(trailer))
+		memset((unsigned char *)&trailer + trailer.size, 0, sizeof(trailer) - trailer.size);
+	trailer.distrust[sizeof(trailer.distrust) - 1] = '\0';
 	*ret = trailer;
 	return 1;
 }
@@ -192,6 +198,8 @@ static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 	reader->has_trailer = r;
 	reader->kind = kind_of(reader);
 	check_truncation(reader);
+	if (reader->metadata.has_meta && !reader->has_trailer)
+		note_damage(reader, "its trailer is missing: which pages are in it is not known");
 	if (reader->core.notes_cut)
 		note_damage(reader, "its notes are incomplete");
 	return 0;

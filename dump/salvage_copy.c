@@ -91,18 +91,47 @@ static int complete_trailer(struct salvage *salvage, int fd)
 	return r ? fail_write(salvage, r, "the trailer") : 0;
 }
 
+/* Punches RAM offsets [@start, @end) out of the region. */
+static int release(struct salvage *salvage, uint64_t start, uint64_t end)
+{
+	off_t at = (off_t)(salvage->reader->trailer.head + start);
+
+	if (!fallocate(salvage->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		    (off_t)(end - start)) ||
+		errno == EOPNOTSUPP)
+		return 0;
+	return salvage_fail(salvage, -errno, "cannot release the region's memory: %s", strerror(errno));
+}
+
+/* What was not selected becomes holes, as in any dump. */
+static int release_excluded(struct salvage *salvage, const uint64_t *map)
+{
+	uint64_t pages = nr_pages(&salvage->reader->trailer);
+	uint64_t page = 0;
+	int r = 0;
+
+	while (!r) {
+		uint64_t first = bitmap_next(map, page, pages, false);
+
+		if (first == pages)
+			break;
+		page = bitmap_next(map, first, pages, true);
+		r = release(salvage, first * PAGE_SIZE_4K, page * PAGE_SIZE_4K);
+	}
+	return r;
+}
+
 int salvage_convert_region(struct salvage *salvage)
 {
 	const struct vmcore_trailer *trailer = &salvage->reader->trailer;
 	autofree uint64_t *map = NULL;
 	int r;
 
-	if (reader_state(salvage->reader) != VMCORE_STATE_PREPARING)
-		return salvage_fail(salvage, -ENODATA,
-			"a part of this memory was released to a dump that is not beside it any more");
 	r = load_bitmap(salvage, &map);
 	if (!r)
 		r = write_bitmap(salvage, salvage->region_fd, map);
+	if (!r)
+		r = release_excluded(salvage, map);
 	if (!r)
 		r = mark_chunks(
 			salvage, salvage->region_fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk));
@@ -196,21 +225,6 @@ static int check_nothing_missing(struct salvage *salvage)
 		(uint64_t)(counts.missing * PAGE_SIZE_4K) >> 10);
 }
 
-/* From here on the region without the dump is not the whole memory any more: its trailer says so. */
-static int mark_region(struct salvage *salvage)
-{
-	uint32_t state = VMCORE_STATE_DUMPING;
-	uint64_t trailer = salvage->reader->trailer.file_size - PAGE_SIZE_4K;
-	char magic[sizeof(VMCORE_TRAILER_MAGIC) - 1];
-	int r;
-
-	r = io_pread_full(salvage->region_fd, magic, sizeof(magic), trailer);
-	if (!r && !memcmp(magic, VMCORE_TRAILER_MAGIC, sizeof(magic)))
-		r = io_pwrite_full(salvage->region_fd, &state, sizeof(state),
-			trailer + offsetof(struct vmcore_trailer, state));
-	return r ? fail_write(salvage, r, "the region's trailer") : 0;
-}
-
 /* A selector may have been at work: all pages are selected, and from here on the bitmap counts. */
 static int settle_bitmap(struct salvage *salvage, const uint64_t *map)
 {
@@ -244,8 +258,6 @@ int salvage_finish_dump(struct salvage *salvage)
 		r = load_bitmap(salvage, &map);
 	if (!r && map)
 		r = settle_bitmap(salvage, map);
-	if (!r && map)
-		r = mark_region(salvage);
 	for (uint64_t i = 0; !r && map && i < chunks; i++) {
 		bool done;
 

@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/tables.h"
 #include "vmm/exit_codes.h"
 #include "vmm/guest.h"
 
@@ -119,14 +120,28 @@ static void print_count(const char *label, uint64_t pages, uint64_t total)
 		total ? (double)pages * 100 / (double)total : 0.0);
 }
 
-static void print_counts(const struct reader_counts *counts)
+/* Which selector left out how much: one of a later version has no name here. */
+static void print_excluded(const struct vmcore_trailer *trailer, uint64_t total)
+{
+	char label[32];
+
+	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++) {
+		snprintf(label, sizeof(label), "  by %s", dump_selector_name(i));
+		print_count(label, u64_min(trailer->excluded[i], total), total);
+	}
+	if (trailer->distrust[0])
+		clean_field("  all kept because", trailer->distrust, sizeof(trailer->distrust));
+}
+
+static void print_counts(const struct reader *reader, const struct reader_counts *counts)
 {
 	printf("\npages of 4 KiB\n");
 	print_count("all", counts->total, counts->total);
 	print_count("in the dump", counts->dumped, counts->total);
 	print_count("  of them empty", counts->zero, counts->total);
 	print_count("excluded", counts->excluded, counts->total);
-	/* per-reason counters of the metadata go here, one print_count a reason */
+	if (reader->has_trailer)
+		print_excluded(&reader->trailer, counts->total);
 	print_count("not dumped yet", counts->pending, counts->total);
 	print_count("missing", counts->missing, counts->total);
 }
@@ -140,6 +155,11 @@ static void print_segments(const struct elfcore *core)
 		printf("  %#-18" PRIx64 " %#-18" PRIx64 " %12" PRIu64 "  %#" PRIx64 "\n", segment->gpa,
 			segment->gpa + segment->size, segment->size >> 10, segment->off);
 	}
+}
+
+const char *dump_selector_name(size_t index)
+{
+	return index < dump_nr_selectors ? dump_selectors[index].name : "unknown";
 }
 
 /* ---- registers --------------------------------------------------------------------------------------- */
@@ -249,7 +269,7 @@ int dump_command_info(const struct dump_arguments *args)
 		if (reader->metadata.has_meta)
 			print_meta(&reader->metadata.meta);
 		print_timeline(&reader->metadata);
-		print_counts(&counts);
+		print_counts(reader, &counts);
 		print_segments(&reader->core);
 		print_cpus(&reader->metadata, args->all);
 	}

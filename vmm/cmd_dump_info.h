@@ -20,6 +20,9 @@ void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret);
 void dump_info_json(
 	struct reader *reader, const struct dump_file_facts *facts, const struct reader_counts *counts);
 
+/* As in the table of selectors; "unknown" for one of a later version. */
+const char *dump_selector_name(size_t index);
+
 /* Registers by name, in the order in which they are shown. */
 struct dump_reg_name {
 	const char *name;

@@ -60,16 +60,27 @@ static void put_meta(struct json *json, const struct vmcore_meta *meta)
 	json_end(json);
 }
 
-static void put_counts(struct json *json, const struct reader_counts *counts)
+static void put_excluded(struct json *json, const struct vmcore_trailer *trailer)
+{
+	json_object(json, "excluded_by");
+	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
+		if (trailer->selectors >> i & 1)
+			json_u64(json, dump_selector_name(i), trailer->excluded[i]);
+	json_end(json);
+	json_text(json, "distrust", trailer->distrust);
+}
+
+static void put_counts(struct json *json, const struct reader *reader, const struct reader_counts *counts)
 {
 	json_object(json, "pages");
 	json_u64(json, "total", counts->total);
 	json_u64(json, "dumped", counts->dumped);
 	json_u64(json, "zero", counts->zero);
 	json_u64(json, "excluded", counts->excluded);
-	/* per-reason counters of the metadata go here */
 	json_u64(json, "pending", counts->pending);
 	json_u64(json, "missing", counts->missing);
+	if (reader->has_trailer)
+		put_excluded(json, &reader->trailer);
 	json_end(json);
 }
 
@@ -142,7 +153,7 @@ void dump_info_json(
 	if (metadata->has_meta)
 		put_meta(&json, &metadata->meta);
 	put_timeline(&json, metadata->moments);
-	put_counts(&json, counts);
+	put_counts(&json, reader, counts);
 	put_segments(&json, &reader->core);
 	json_array(&json, "cpus");
 	for (uint32_t i = 0; i < metadata->nr_cpus; i++)

@@ -20,6 +20,8 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_dumper,
 	suite_dump_vmcore,
 	suite_reader,
+	suite_salvage,
+	suite_quota,
 	suite_lz4_writer,
 	suite_lz4_reader,
 	suite_pagewalk,

@@ -17,6 +17,8 @@ Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
 Suite *suite_reader(void);
+Suite *suite_salvage(void);
+Suite *suite_quota(void);
 Suite *suite_lz4_writer(void);
 Suite *suite_lz4_reader(void);
 Suite *suite_options(void);

@@ -8,7 +8,7 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
-#include "dump/bitmap.h"
+#include "dump/lz4_writer.h"
 #include "dump/reader.h"
 
 #include <check.h>
@@ -344,6 +344,78 @@ START_TEST(the_bitmap_tells_excluded_from_zero)
 }
 END_TEST
 
+/* Compresses the dump FINAL into the empty @fd. */
+static void compress(const struct dump_fixture *f, int fd)
+{
+	const struct lz4_image image = {
+		.head = f->layout.head, .ram = f->layout.ram, .tail = f->layout.tail, .chunk = MIB(2)};
+	void *table = calloc(1, lz4_table_bytes(&image));
+	unsigned char *bytes = malloc(MIB(4));
+	struct lz4_writer *writer;
+	struct lz4_worker *worker;
+	struct lz4_run run = {.data = bytes};
+	int from = fixture_open(f, FINAL);
+	uint64_t tail = image.head + image.ram;
+
+	ck_assert_int_eq(lz4_writer_create(fd,
+				 &(struct lz4_writer_options){
+					 .image = image, .acceleration = 1, .spares = 2, .table = table},
+				 &writer),
+		0);
+	ck_assert_int_eq(lz4_worker_create(writer, &worker), 0);
+	for (uint64_t off = 0; off < image.ram; off += image.chunk) {
+		run.len = (uint32_t)u64_min(image.chunk, image.ram - off);
+		ck_assert_int_eq(io_pread_full(from, bytes, run.len, image.head + off), 0);
+		ck_assert_int_eq(lz4_worker_put(worker, off / image.chunk, &run, 1, 0), 0);
+	}
+	lz4_worker_destroy(worker);
+	ck_assert_int_eq(lz4_writer_finish(writer), 0);
+	ck_assert_int_eq(io_pread_full(from, bytes, image.head, 0), 0);
+	ck_assert_int_eq(lz4_writer_patch(writer, 0, bytes, image.head), 0);
+	ck_assert_int_eq(io_pread_full(from, bytes, image.tail, tail), 0);
+	ck_assert_int_eq(lz4_writer_patch(writer, tail, bytes, image.tail), 0);
+	lz4_writer_destroy(writer);
+	close(from);
+	free(bytes);
+	free(table);
+}
+
+START_TEST(a_compressed_dump_reads_like_a_plain_one)
+{
+	struct dump_fixture f;
+	struct reader *reader;
+	struct reader_counts counts;
+	char why[256];
+	struct stat st;
+	int fd;
+
+	fixture_init(&f, MIB(16), MIB(5), 2);
+	fixture_fill(&f, 1000, 700, SEED);
+	run_engine(&f);
+	fd = memfd_create("lz4", MFD_CLOEXEC);
+	compress(&f, fd);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(reader_open_fds(dup(fd), -1, &reader, why, sizeof(why)), 0);
+	ck_assert_str_eq(reader_format_name(reader), "lz4");
+	ck_assert_int_eq(reader->kind, READER_COMPLETE);
+	ck_assert_str_eq(reader->damage, "");
+	ck_assert_str_eq(reader->metadata.meta.guest, "guest");
+	ck_assert_uint_eq(wrong_pages(&f, reader, 1000, 700), 0);
+	ck_assert_int_eq(reader_count(reader, &counts), 0);
+	ck_assert_uint_eq(counts.dumped, 4096);
+	ck_assert_uint_ge(counts.zero, 2048);
+	reader_close(reader);
+
+	/* cut off: what is before the cut can still be read */
+	ck_assert_int_eq(ftruncate(fd, st.st_size - 20000), 0);
+	ck_assert_int_eq(reader_open_fds(fd, -1, &reader, why, sizeof(why)), 0);
+	ck_assert_str_ne(reader->damage, "");
+	ck_assert_int_eq(reader_read(reader, gpa_of(&f, 1000), (char[4096]){0}, 4096), 0);
+	reader_close(reader);
+	fixture_fini(&f);
+}
+END_TEST
+
 /* ---- core files of others, and lies ------------------------------------------------------------------ */
 
 struct small_core {
@@ -593,6 +665,7 @@ Suite *suite_reader(void)
 	tcase_add_test(tc, a_region_of_another_dump_is_not_used);
 	tcase_add_test(tc, a_dump_that_is_being_written_reads_right_at_every_moment);
 	tcase_add_test(tc, the_bitmap_tells_excluded_from_zero);
+	tcase_add_test(tc, a_compressed_dump_reads_like_a_plain_one);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("hostile");
