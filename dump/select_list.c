@@ -13,8 +13,8 @@
  * its tables hold at most 1/512 of RAM, plus what lists in no order make the walker read again.
  */
 #define WORK_PER_PAGE 8
-#define WORK_MIN (1u << 20) /* for lists of small guests: some milliseconds */
-#define TABLES_PER_PAGE 64  /* one table for so many pages of RAM */
+#define WORK_PER_TUPLE 16
+#define TABLES_PER_PAGE 64 /* one table for so many pages of RAM */
 #define TABLES_MIN 1024
 
 struct list_job {
@@ -116,7 +116,7 @@ static const char *init_job(struct list_job *job, const struct guest_view *view,
 	job->view = view;
 	job->wanted = wanted;
 	job->marked = 0;
-	job->work_left = pages * WORK_PER_PAGE + WORK_MIN;
+	job->work_left = pages * WORK_PER_PAGE + record->panic.nr_select * WORK_PER_TUPLE;
 	job->paging = record->panic.page_table || cpu->cr[0] & PAGEWALK_CR0_PG;
 	if (!record->panic.page_table && !cpu->saved)
 		return "no page-table root: none given, and the registers could not be read";
