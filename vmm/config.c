@@ -4,6 +4,11 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/log.h"
+#include "dump/lz4_frame.h"
+#include "dump/record.h"
+#include "dump/select.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
 #include "vmm/options.h"
 
 #include <ctype.h>
@@ -334,7 +339,39 @@ static int computed_defaults(struct config *config)
 		err = set_default(&config->vm.memory_dir, dir);
 	if (!err)
 		err = set_default(&config->dump.dir, config->vm.memory_dir);
+	if (!err)
+		err = set_default(&config->dump.fallback_dir, "");
 	return err;
+}
+
+/* ---- values that do not go together --------------------------------------------------------------- */
+
+static int refuse(const char *path, bool wrong, const char *why)
+{
+	if (wrong)
+		log_error("%s: %s", path, why);
+	return wrong ? 1 : 0;
+}
+
+/* Returns the number of mistakes. */
+static int check_together(const struct config *config, const char *path)
+{
+	const struct dump_strategy *strategy = &dump_strategies[config->dump.strategy];
+	bool compressed = dump_sinks[config->dump.compress]->compressed;
+	int mistakes = 0;
+
+	mistakes += refuse(path, compressed && !strategy->sinks,
+		"[dump] compress = lz4 needs [dump] strategy = vmapp: with the others the dump is memory "
+		"in "
+		"place");
+	mistakes += refuse(path, compressed && config->dump.chunk > LZ4_BLOCK_MAX,
+		"[dump] compress = lz4 needs [dump] chunk = 4M or less: the largest block of the format");
+	mistakes += refuse(path, compressed && config->dump.order != DUMP_ORDER_ASCENDING,
+		"[dump] compress = lz4 needs [dump] order = ascending: the blocks of a frame are in order");
+	mistakes += refuse(path,
+		strategy->guest_mode != FW_DUMP_MODE_VMM && config->dump.select != DUMP_SELECT_ALL,
+		"[dump] select must be all with [dump] strategy = hypercall or addmem: the guest selects");
+	return mistakes;
 }
 
 int config_load(struct config *ret, const char *path, const char *const *sets, size_t nr_sets)
@@ -360,6 +397,7 @@ int config_load(struct config *ret, const char *path, const char *const *sets, s
 		log_error("%s: [vm] kernel: missing; it names the kernel image to boot", path);
 		mistakes++;
 	}
+	mistakes += check_together(&config, path);
 	err = mistakes ? -EINVAL : 0;
 	if (err)
 		goto fail;
@@ -434,6 +472,8 @@ void config_print(const struct config *config, FILE *out)
 			fprintf(out, "%s[%s]\n", i ? "\n" : "", options[i].section);
 		section = options[i].section;
 		option_format(&options[i], config, value, sizeof(value));
+		if (options[i].type == OPTION_PATH && !value[0])
+			continue; /* not given, which a line cannot say */
 		if (options[i].type == OPTION_STRING)
 			print_text(out, options[i].key, value);
 		else

@@ -30,13 +30,18 @@ struct config {
 	} vm;
 	struct {
 		bool enabled;
-		char *dir;              /* of published dumps */
-		uint64_t huge_pages;    /* index into huge_pages_names: auto, off */
-		uint64_t strategy;      /* index into dump_strategies[] */
-		uint64_t select;        /* bit n = dump_selectors[n]: dump/select.h */
-		uint64_t chunk;         /* bytes */
-		uint64_t guest_timeout; /* ns that a guest may take to dump by itself */
-		uint64_t workers;       /* 0 = chosen by the dumper */
+		char *dir;               /* of published dumps */
+		uint64_t huge_pages;     /* index into huge_pages_names: auto, off */
+		uint64_t strategy;       /* index into dump_strategies[] */
+		uint64_t select;         /* bit n = dump_selectors[n]: dump/select.h */
+		uint64_t chunk;          /* bytes */
+		uint64_t guest_timeout;  /* ns that a guest may take to dump by itself */
+		uint64_t workers;        /* 0 = chosen by the dumper */
+		uint64_t compress;       /* index into dump_sinks[] */
+		uint64_t compress_level; /* acceleration of LZ4 */
+		uint64_t order;          /* enum dump_order */
+		char *fallback_dir;      /* for a dump that has no room in dir; "" = none */
+		uint64_t stall_timeout;  /* ns without a word from the dumper; 0 = wait for ever */
 	} dump;
 	struct {
 		bool enabled;

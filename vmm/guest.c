@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -264,6 +265,7 @@ static void check_deadlines(struct guest *guest)
 	}
 	if (guest->recover_at_ns && now >= guest->recover_at_ns)
 		crash_recover_now(guest);
+	jobs_check_stall(guest, now);
 }
 
 /* For epoll_wait: ms until the next deadline, -1 = none. */
@@ -271,6 +273,7 @@ static int next_timeout(const struct guest *guest)
 {
 	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
 
+	at = u64_min(at, jobs_stall_deadline(guest));
 	if (guest->recover_at_ns)
 		at = u64_min(at, guest->recover_at_ns);
 	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
@@ -441,6 +444,23 @@ static int open_memory_dir(struct guest *guest)
 	return EXIT_OK;
 }
 
+/* A dump that stays where the memory is cannot get a name on another file system. */
+static int check_in_place(const struct guest *guest)
+{
+	const struct config *config = guest->config;
+	const struct dump_strategy *strategy = &dump_strategies[config->dump.strategy];
+	struct stat memory, dumps;
+
+	if (!config->dump.enabled || !strategy->in_place || fstat(guest->dir_fd, &memory) ||
+		fstat(guest->dump_dir_fd, &dumps) || memory.st_dev == dumps.st_dev)
+		return EXIT_OK;
+	log_error(
+		"[dump] strategy = %s needs [dump] dir on the file system of [vm] memory_dir: %s is not on "
+		"that of %s",
+		strategy->name, config->dump.dir, config->vm.memory_dir);
+	return EXIT_CONFIG;
+}
+
 static int open_dirs(struct guest *guest)
 {
 	const struct config *config = guest->config;
@@ -454,7 +474,12 @@ static int open_dirs(struct guest *guest)
 		log_error("[dump] dir: %s", why);
 		return EXIT_HOST;
 	}
-	return EXIT_OK;
+	if (config->dump.fallback_dir[0] && dump_dir_open_any(config->dump.fallback_dir, HUGE_PAGES_OFF,
+						    &guest->fallback_dir_fd, why, sizeof(why))) {
+		log_error("[dump] fallback_dir: %s", why);
+		return EXIT_HOST;
+	}
+	return check_in_place(guest);
 }
 
 static int open_all(struct guest *guest, const char *events_path)
@@ -524,9 +549,9 @@ static void close_all(struct guest *guest)
 	console_close(&guest->console);
 	kvm_close(&guest->kvm);
 	events_close(&guest->events);
-	for (size_t i = 0; i < 6; i++) {
-		int *fds[] = {&guest->dir_fd, &guest->dump_dir_fd, &guest->lock_fd, &guest->epoll_fd,
-			&guest->signal_fd, &guest->notify_fd};
+	for (size_t i = 0; i < 7; i++) {
+		int *fds[] = {&guest->dir_fd, &guest->dump_dir_fd, &guest->fallback_dir_fd, &guest->lock_fd,
+			&guest->epoll_fd, &guest->signal_fd, &guest->notify_fd};
 
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -542,6 +567,7 @@ int guest_run(const struct config *config, const char *events_path)
 		.events.fd = -1,
 		.dir_fd = -1,
 		.dump_dir_fd = -1,
+		.fallback_dir_fd = -1,
 		.lock_fd = -1,
 		.epoll_fd = -1,
 		.signal_fd = -1,

@@ -26,11 +26,12 @@ struct dump_job {
 	uint32_t generation;        /* of the VM that crashed */
 	struct dump_record *record; /* owned: this job's own mapping */
 	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
-	int dump_fd;                /* owned; file that the guest has begun to fill, or -1 */
+	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
+	const char *dir;            /* borrowed: where the dump goes, for messages */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
 	bool sent;                  /* the dumper has it */
 	bool linked;                /* .partial names exist: releasing may have begun */
-	bool retried;               /* given to a second dumper already */
+	bool retried;               /* the dumper died of it once: @dump_fd is what it left */
 	bool finished;              /* published or failed */
 	bool failed;
 	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
@@ -46,6 +47,7 @@ struct guest {
 	struct vm_shared shared;
 	int dir_fd, lock_fd; /* owned: vm.memory_dir, and its lock against a second minivmm */
 	int dump_dir_fd;     /* owned: dump.dir */
+	int fallback_dir_fd; /* owned: dump.fallback_dir, -1 = none */
 	int epoll_fd, signal_fd, notify_fd; /* owned */
 
 	struct vm *vm;                       /* owned: the running VM, NULL between generations */
@@ -63,6 +65,7 @@ struct guest {
 
 	struct dumper dumper;
 	uint32_t dumper_failures; /* deaths without a finished dump in between */
+	uint64_t dumper_heard_ns; /* when it last said something, or was given something to do */
 	struct dump_job *jobs;    /* owned list */
 	bool progress_shown;      /* a progress bar stands in the terminal's last line */
 	uint64_t progress_ns;     /* when progress was last shown */
@@ -131,6 +134,10 @@ void jobs_submit(struct guest *guest);
 
 /* Reads what the dumper says; called when its socket is readable. */
 void jobs_receive(struct guest *guest);
+
+/* When a dumper that says nothing counts as hung; UINT64_MAX = never.  jobs_check_stall() then ends it. */
+uint64_t jobs_stall_deadline(const struct guest *guest);
+void jobs_check_stall(struct guest *guest, uint64_t now);
 
 /* Starts the dumper and watches its socket.  -errno when it cannot be started (reported). */
 int warn_unused jobs_start_dumper(struct guest *guest);

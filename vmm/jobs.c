@@ -3,18 +3,22 @@
  * vmm/jobs.c - dumps under way, seen from the VMM: see guest.h
  *
  * The dumper works one job after the other; jobs that wait are already in its socket.  Until the
- * .partial names exist (linked) the VMM's descriptors are all that keeps the dead VM's memory alive:
- * a dumper that dies before then is replaced and gets the job again.
+ * .partial names exist (linked) the VMM's descriptors are all that keeps the dead VM's memory alive.
+ * A dumper that dies or hangs is replaced, and the next one goes on where it was: once for each job.
  */
 #include "vmm/guest.h"
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/engine.h"
+#include "dump/publish.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -74,6 +78,9 @@ static void fill_record(struct guest *guest, const struct vm *vm, const struct v
 		.strategy = (uint32_t)config->dump.strategy,
 		.selectors = (uint32_t)config->dump.select,
 		.workers = (uint32_t)config->dump.workers,
+		.sink = (uint32_t)config->dump.compress,
+		.level = (uint32_t)config->dump.compress_level,
+		.order = (uint32_t)config->dump.order,
 		.chunk = config->dump.chunk,
 	};
 	snprintf(record->guest, sizeof(record->guest), "%s", config->vm.name);
@@ -90,6 +97,7 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 	if (job) {
 		job->generation = vm->generation;
 		job->dump_fd = -1;
+		job->dir = guest->config->dump.dir;
 		job->record_fd = fcntl(vm->record_fd, F_DUPFD_CLOEXEC, 0);
 		job->region_fd = fcntl(vm->region.fd, F_DUPFD_CLOEXEC, 0);
 		if (job->record_fd < 0 || job->region_fd < 0)
@@ -178,10 +186,9 @@ static void report_lost(struct guest *guest, struct dump_job *job, const char *w
 	if (job->linked)
 		log_error("generation %u: what there is of it is kept: %s/%s.vmcore.partial and "
 			  "%s.region.partial",
-			job->generation, guest->config->dump.dir, job->record->name, job->record->name);
-	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why),
-		EV_STR("dir", guest->config->dump.dir), EV_STR("name", job->record->name),
-		EV_BOOL("partial", job->linked));
+			job->generation, job->dir, job->record->name, job->record->name);
+	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
+		EV_STR("name", job->record->name), EV_BOOL("partial", job->linked));
 	finish(guest, job, true);
 }
 
@@ -208,11 +215,21 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		 "%s of"
 		 " shared memory)",
 		job->generation, end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0,
-		guest->config->dump.dir, job->record->name, dumped, file);
-	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", guest->config->dump.dir),
+		job->dir, job->record->name, dumped, file);
+	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", job->dir),
 		EV_STR("name", job->record->name), EV_U64("dumped", job->last.dumped),
 		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
 	finish(guest, job, false);
+}
+
+/* The dump goes to dump.fallback_dir, because of @why. */
+static void report_detour(struct guest *guest, struct dump_job *job, const char *why)
+{
+	job->dir = guest->config->dump.fallback_dir;
+	report_progress_end(guest);
+	log_warn("generation %u: %s; dumping to %s (dump.fallback_dir)", job->generation, why, job->dir);
+	EVENT(&guest->events, "dump-fallback", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
+		EV_STR("name", job->record->name));
 }
 
 static void handle_event(struct guest *guest, const struct dumper_event *event)
@@ -227,6 +244,8 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 	switch (event->type) {
 	case DUMPER_LINKED:
 		job->linked = true;
+		if (event->fallback && guest->fallback_dir_fd >= 0)
+			report_detour(guest, job, event->text);
 		EVENT(&guest->events, "dump-linked", job->generation, EV_STR("name", job->record->name));
 		break;
 	case DUMPER_PROGRESS:
@@ -246,10 +265,48 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 	}
 }
 
-/* The process is gone.  Jobs whose memory it has not begun to release go to a new one. */
+/*
+ * What a dead dumper left of a dump, by name: the file that it was filling in, or had just finished.
+ * -1 if it had not come that far, or if the region itself is all there is.
+ */
+static int reopen_dump(const struct guest *guest, const struct dump_job *job)
+{
+	const int dirs[] = {guest->dump_dir_fd, guest->fallback_dir_fd};
+	struct publish_names names;
+
+	publish_names_init(&names, job->record->name);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		const char *const files[] = {names.dump_partial, names.final};
+
+		for (size_t k = 0; k < ARRAY_LEN(files) && dirs[i] >= 0; k++) {
+			int fd = openat(dirs[i], files[k], O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+			if (fd >= 0)
+				return fd;
+		}
+	}
+	return -1;
+}
+
+/* The dumper died of this job: the next one goes on with it.  False if it was the second time. */
+static bool resume_job(struct guest *guest, struct dump_job *job)
+{
+	if (job->retried || dump_sinks[job->record->options.sink]->compressed)
+		return false;
+	job->retried = true;
+	if (job->dump_fd < 0)
+		job->dump_fd = reopen_dump(guest, job);
+	report_progress_end(guest);
+	log_warn("generation %u: another dumper process goes on with the dump", job->generation);
+	EVENT(&guest->events, "dump-resumed", job->generation, EV_STR("name", job->record->name));
+	return true;
+}
+
+/* The process is gone.  It was at work on the oldest job; the others had not begun. */
 static void handle_death(struct guest *guest)
 {
 	struct dump_job *job, *next;
+	bool oldest = true;
 
 	epoll_ctl(guest->epoll_fd, EPOLL_CTL_DEL, guest->dumper.socket, NULL);
 	dumper_fini(&guest->dumper);
@@ -259,16 +316,10 @@ static void handle_death(struct guest *guest)
 		next = job->next;
 		if (!job->sent || job->finished)
 			continue;
-		/* only the oldest can be the one in progress */
-		if (job->linked || job->retried) {
-			report_lost(guest, job, "the dumper process ended in the middle of it");
-			continue;
-		}
 		job->sent = false;
-		job->retried = true;
-		/* names that the dead one may have made stay as they are */
-		strncat(job->record->name, "-retry",
-			sizeof(job->record->name) - strlen(job->record->name) - 1);
+		if (oldest && !resume_job(guest, job))
+			report_lost(guest, job, "the dumper process ended in the middle of it");
+		oldest = false;
 	}
 	if (!guest->abandon && guest->dumper_failures < DUMPER_FAILURES_MAX && !jobs_start_dumper(guest)) {
 		jobs_submit(guest);
@@ -282,13 +333,36 @@ static void handle_death(struct guest *guest)
 	}
 }
 
+uint64_t jobs_stall_deadline(const struct guest *guest)
+{
+	if (!guest->config->dump.stall_timeout || guest->dumper.socket < 0)
+		return UINT64_MAX;
+	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+		if (job->sent && !job->finished)
+			return guest->dumper_heard_ns + guest->config->dump.stall_timeout;
+	return UINT64_MAX;
+}
+
+void jobs_check_stall(struct guest *guest, uint64_t now)
+{
+	if (now < jobs_stall_deadline(guest))
+		return;
+	log_error("the dumper process has said nothing for dump.stall_timeout; it is killed");
+	/* it is our child and not waited for, so the number is still its own; its socket tells the rest */
+	if (kill(guest->dumper.pid, SIGKILL) < 0)
+		log_debug("kill: %s", strerror(errno));
+	guest->dumper_heard_ns = now;
+}
+
 void jobs_receive(struct guest *guest)
 {
 	struct dumper_event event;
 	int got;
 
-	while ((got = dumper_receive(&guest->dumper, &event)) == 1)
+	while ((got = dumper_receive(&guest->dumper, &event)) == 1) {
+		guest->dumper_heard_ns = clock_mono_ns();
 		handle_event(guest, &event);
+	}
 	if (got == -EPROTO)
 		log_error("the dumper process sent something that is no event");
 	if (got < 0)
@@ -326,14 +400,16 @@ void jobs_submit(struct guest *guest)
 							   .region = job->region_fd,
 							   .region_dir = guest->dir_fd,
 							   .dir = guest->dump_dir_fd,
-							   .fallback_dir = -1,
-							   .dump = job->dump_fd});
+							   .fallback_dir = guest->fallback_dir_fd,
+							   .dump = job->dump_fd,
+							   .resume = job->retried});
 		if (err) {
 			/* it is dead or unusable: its socket says so to the event loop, which tries again */
 			log_debug("dumper_start: %s", strerror(-err));
 			return;
 		}
 		job->sent = true;
+		guest->dumper_heard_ns = clock_mono_ns();
 		guest->progress_ns = clock_mono_ns();
 	}
 }

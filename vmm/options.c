@@ -4,6 +4,7 @@
 
 #include "dump/record.h"
 #include "dump/select.h"
+#include "dump/sink.h"
 #include "dump/tables.h"
 
 #include <ctype.h>
@@ -25,6 +26,11 @@ static const char *strategy_name(size_t index)
 static const char *selector_name(size_t index)
 {
 	return index < dump_nr_selectors ? dump_selectors[index].name : NULL;
+}
+
+static const char *sink_name(size_t index)
+{
+	return index < dump_nr_sinks ? dump_sinks[index]->name : NULL;
 }
 
 static const char *huge_pages_name(size_t index)
@@ -68,6 +74,17 @@ const struct config_option options[] = {
 		.help = "time that a guest may take to dump by itself (hypercall, addmem)"},
 	{FIELD(dump, workers), .type = OPTION_UINT, .fallback = "0", .min = 0, .max = 64,
 		.help = "threads that dump; 0 = chosen by the dumper"},
+	{FIELD(dump, order), .type = OPTION_CHOICE, .fallback = "ascending", .choice = dump_order_name,
+		.help = "order in which memory is dumped and given back"},
+	{FIELD(dump, compress), .type = OPTION_CHOICE, .fallback = "none", .choice = sink_name,
+		.help = "none: an ELF file; lz4: an LZ4 file of it (strategy vmapp)"},
+	{FIELD(dump, compress_level), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_LEVEL_MAX,
+		.help = "acceleration of LZ4: 1 compresses best, more is faster"},
+	{FIELD(dump, fallback_dir), .type = OPTION_PATH,
+		.help = "directory for a dump that has no room in dump.dir (default: none)"},
+	{FIELD(dump, stall_timeout), .type = OPTION_DURATION, .fallback = "10s", .min = 0,
+		.max = DURATION_MAX,
+		.help = "time without progress after which the dumper is replaced; 0 = never"},
 
 	{FIELD(recovery, enabled), .type = OPTION_BOOL, .fallback = "yes",
 		.help = "start a recovery VM when the guest crashes"},
