@@ -96,6 +96,23 @@ static inline void cpu_relax(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+/* Looks before it takes, so that those who wait do not fight for the line. */
+static inline void spin_lock(uint32_t *lock)
+{
+	while (__atomic_load_n(lock, __ATOMIC_RELAXED) || __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+static inline bool spin_trylock(uint32_t *lock)
+{
+	return !__atomic_load_n(lock, __ATOMIC_RELAXED) && !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void spin_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
 static inline void lapic_write(uint32_t reg, uint32_t value)
 {
 	__asm__ volatile("movl %0, (%1)" : : "r"(value), "r"((uint64_t)LAPIC_BASE + reg) : "memory");

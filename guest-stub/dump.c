@@ -28,21 +28,11 @@ static struct dump {
 	uint64_t moved;      /* bytes; advanced atomically by every CPU */
 	uint32_t lock;       /* guards what follows */
 	struct cutter cutter;
+	bool all_cut;       /* also read without the lock, to leave it to those who need it */
 	uint64_t opened;    /* windows so far */
 	const char *failed; /* what the VMM refused first; read without the lock to stop early */
 	int32_t failed_status;
 } dump;
-
-static void lock(uint32_t *word)
-{
-	while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
-		cpu_relax();
-}
-
-static void unlock(uint32_t *word)
-{
-	__atomic_store_n(word, 0, __ATOMIC_RELEASE);
-}
 
 /* The next run of frames to be a window; false: all are cut. */
 static bool cut(struct cutter *c, struct run *ret)
@@ -79,31 +69,34 @@ static bool succeeded(int32_t status, const char *what)
 {
 	if (status == FW_OK)
 		return true;
-	lock(&dump.lock);
+	spin_lock(&dump.lock);
 	if (!dump.failed) {
 		dump.failed_status = status;
 		__atomic_store_n(&dump.failed, what, __ATOMIC_RELEASE); /* work() */
 	}
-	unlock(&dump.lock);
+	spin_unlock(&dump.lock);
 	return false;
 }
 
 /* With the lock of @w held: makes it the next window; false: there is none, or it cannot be opened. */
 static bool open_next(struct cpu *cpu, struct window *w)
 {
-	int32_t status = FW_OK;
 	struct run run;
+	bool found;
 
-	lock(&dump.lock);
-	if (cut(&dump.cutter, &run)) {
-		w->start = w->next = run.first << PAGE_SHIFT;
-		w->end = (run.first + run.count) << PAGE_SHIFT;
-		status = dump.driver->open(cpu, w);
-		w->open = status == FW_OK;
-		dump.opened += w->open;
-	}
-	unlock(&dump.lock);
-	return succeeded(status, "open") && w->open;
+	if (__atomic_load_n(&dump.all_cut, __ATOMIC_RELAXED))
+		return false;
+	spin_lock(&dump.lock);
+	found = cut(&dump.cutter, &run);
+	__atomic_store_n(&dump.all_cut, !found, __ATOMIC_RELAXED);
+	dump.opened += found;
+	spin_unlock(&dump.lock);
+	if (!found)
+		return false;
+	w->start = w->next = run.first << PAGE_SHIFT;
+	w->end = (run.first + run.count) << PAGE_SHIFT;
+	w->open = succeeded(dump.driver->open(cpu, w), "open");
+	return w->open;
 }
 
 /* crash-in-dump=, hang-in-dump= */
@@ -126,12 +119,12 @@ static enum step step(struct cpu *cpu, struct window *w)
 	uint64_t from, len;
 	bool ok;
 
-	if (__atomic_exchange_n(&w->lock, 1, __ATOMIC_ACQUIRE))
+	if (!spin_trylock(&w->lock))
 		return STEP_WAIT;
 	if ((!w->open && !open_next(cpu, w)) || w->next == w->end) {
 		enum step result = w->open ? STEP_WAIT : STEP_NOTHING; /* others finish it */
 
-		unlock(&w->lock);
+		spin_unlock(&w->lock);
 		return result;
 	}
 	from = w->next;
@@ -139,14 +132,14 @@ static enum step step(struct cpu *cpu, struct window *w)
 	w->next += len;
 	w->moving++;
 	if (!dump.driver->in_order)
-		unlock(&w->lock);
+		spin_unlock(&w->lock);
 	ok = succeeded(dump.driver->move(cpu, w, from, len), "move");
 	if (!dump.driver->in_order)
-		lock(&w->lock);
+		spin_lock(&w->lock);
 	w->moving--;
 	if (ok && w->next == w->end && !w->moving && succeeded(dump.driver->close(cpu, w), "close"))
 		w->open = false;
-	unlock(&w->lock);
+	spin_unlock(&w->lock);
 	misbehave(__atomic_add_fetch(&dump.moved, len, __ATOMIC_RELAXED));
 	return STEP_WORKED;
 }

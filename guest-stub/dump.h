@@ -44,8 +44,7 @@ struct dump_driver {
 	enum mem_pages (*cut)(void); /* of which frames windows consist */
 	bool in_order;               /* pieces of a window must be moved one after the other */
 	/* Each of them: a status of the VMM.  May be called by any CPU, several at once for different windows. */
-	int32_t (*open)(
-		struct cpu *cpu, struct window *window); /* one at a time; fills in window->handle */
+	int32_t (*open)(struct cpu *cpu, struct window *window); /* fills in window->handle */
 	int32_t (*move)(struct cpu *cpu, const struct window *window, uint64_t from, uint64_t len);
 	int32_t (*close)(struct cpu *cpu, const struct window *window);
 };

@@ -22,6 +22,19 @@ static enum mem_pages cut_areas(void)
 	return MEM_ALL;
 }
 
+static bool map_area(uint64_t added, uint64_t len)
+{
+	static uint32_t lock; /* of the page tables */
+	bool mapped;
+
+	if (added >> PAGE_SHIFT < start.ram[start.nr_ram - 1].end)
+		return false;
+	spin_lock(&lock);
+	mapped = paging_map_added(added, len);
+	spin_unlock(&lock);
+	return mapped;
+}
+
 static int32_t add_area(struct cpu *cpu, struct window *window)
 {
 	struct fw_mem_add *block = &blocks[cpu->id].add;
@@ -33,10 +46,7 @@ static int32_t add_area(struct cpu *cpu, struct window *window)
 	window->handle = block->added;
 	if (status != FW_OK)
 		return status;
-	if (block->added >> PAGE_SHIFT < start.ram[start.nr_ram - 1].end ||
-		!paging_map_added(block->added, len))
-		return STATUS_UNUSABLE;
-	return FW_OK;
+	return map_area(block->added, len) ? FW_OK : STATUS_UNUSABLE;
 }
 
 /*

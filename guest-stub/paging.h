@@ -3,7 +3,7 @@
  * guest-stub/paging.h - page tables, edited from ring 3: what maps RAM, added memory and aliases.
  *
  * Owns every entry but those of the static tables (tables.S).  One CPU at a time: the boot CPU, or in the
- * crash path whoever holds the lock of the dump (dump.c).  Nothing is ever unmapped.
+ * crash path whoever holds the lock in dump_addmem.c.  Nothing is ever unmapped.
  */
 #ifndef GUEST_STUB_PAGING_H
 #define GUEST_STUB_PAGING_H
