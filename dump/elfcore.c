@@ -108,7 +108,8 @@ static void sort_segments(struct elfcore *core)
 	uint64_t end = 0;
 	size_t nr = 0;
 
-	qsort(core->segments, core->nr_segments, sizeof(core->segments[0]), by_gpa);
+	if (core->nr_segments)
+		qsort(core->segments, core->nr_segments, sizeof(core->segments[0]), by_gpa);
 	for (size_t i = 0; i < core->nr_segments; i++) {
 		struct core_segment segment = core->segments[i];
 
@@ -214,13 +215,14 @@ static bool padded(uint32_t len, size_t left, size_t *ret)
 
 bool elfcore_note(const struct elfcore *core, size_t *pos, struct core_note *ret)
 {
-	const unsigned char *at = core->notes + *pos;
 	size_t left = core->notes_bytes - *pos;
 	size_t name_bytes, desc_bytes;
+	const unsigned char *at;
 	Elf64_Nhdr note;
 
 	if (left < sizeof(note))
 		return false;
+	at = core->notes + *pos;
 	memcpy(&note, at, sizeof(note));
 	at += sizeof(note);
 	left -= sizeof(note);
