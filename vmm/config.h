@@ -35,6 +35,9 @@ struct config {
 		uint64_t strategy;       /* index into dump_strategies[] */
 		uint64_t select;         /* bit n = dump_selectors[n]: dump/select.h */
 		uint64_t chunk;          /* bytes */
+		uint64_t max_count;      /* complete dumps kept in dump.dir; 0 = any number */
+		uint64_t max_bytes;      /* of memory or disk behind them; 0 = any */
+		bool rotate;             /* the oldest make room */
 		uint64_t guest_timeout;  /* ns that a guest may take to dump by itself */
 		uint64_t workers;        /* 0 = chosen by the dumper */
 		uint64_t compress;       /* index into dump_sinks[] */

@@ -121,11 +121,13 @@ void crash_recover_now(struct guest *guest)
 
 static void say_dump(struct guest *guest, const struct vm *dead, const struct dump_job *job)
 {
+	struct publish_names names;
 	char bytes[24];
 
+	jobs_names(job, &names);
 	report_bytes(dead->region.layout.ram, bytes, sizeof(bytes));
-	log_info("generation %u: dumping %s to %s/%s.vmcore", dead->generation, bytes,
-		guest->config->dump.dir, job->record->name);
+	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes,
+		guest->config->dump.dir, names.final);
 	EVENT(&guest->events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
 		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram));
 }
@@ -194,6 +196,8 @@ void crash_handle(struct guest *guest)
 	recovering = recover_from(guest, dead, &dead->end, job);
 
 	/* 4. The dumper takes over the memory. */
+	if (job && !jobs_check_quota(guest, job))
+		job = NULL;
 	jobs_submit(guest);
 
 	/* 5. The rest of the dead VM goes, in a thread of its own. */
@@ -263,8 +267,9 @@ void crash_finish(struct guest *guest, struct vm *vm)
 			job->record->options.strategy = fallback_strategy();
 		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
 		job->held = false;
+		if (jobs_check_quota(guest, job))
+			say_dump(guest, vm, job);
 		jobs_submit(guest);
-		say_dump(guest, vm, job);
 	}
 	guest_reap(guest, vm);
 }

@@ -4,6 +4,7 @@
  *
  *      guest.c    event loop: signals, console input, vCPU reports, dumper events, deadlines
  *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
+ *      job_quota.c  room for one more dump
  *      jobs.c     dumps under way: what each needs, what became of it
  *      report.c   lines, events and the timeline for the operator
  *
@@ -14,6 +15,7 @@
 #define VMM_GUEST_H
 
 #include "dump/dumper.h"
+#include "dump/publish.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
 #include "vmm/events.h"
@@ -126,8 +128,20 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
  */
 void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm);
 
+/* The names of its files. */
+void jobs_names(const struct dump_job *job, struct publish_names *ret);
+
 /* The job of generation @generation that is held, or NULL. */
 struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation);
+
+/* @job will not become a complete dump: says so, and where its remains are; frees what it holds. */
+void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why);
+
+/*
+ * Makes room for @job by dump.max_count and dump.max_bytes (job_quota.c).  False: there is none, the job has
+ * been given up and may be gone.
+ */
+bool warn_unused jobs_check_quota(struct guest *guest, struct dump_job *job);
 
 /* Gives every waiting job to the dumper, starting one if there is none. */
 void jobs_submit(struct guest *guest);

@@ -134,6 +134,20 @@ static void release(const struct vm *vm, uint64_t off, uint64_t len)
 		log_debug("release on the guest's request: %s", strerror(errno));
 }
 
+/*
+ * Bytes from RAM offset @off on, at most @len, that have no memory behind them: they are zeros, and reading
+ * them through the mapping would allocate them.  Multiple of the page size, or @len.
+ */
+static uint64_t hole_at(const struct vm *vm, uint64_t off, uint64_t len)
+{
+	uint64_t head = vm->region.layout.head;
+	off_t data = lseek(vm->region.fd, (off_t)(head + off), SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? len : 0;
+	return u64_min((uint64_t)data - head - off, len);
+}
+
 int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
 {
 	const struct dump_layout *layout = &vm->region.layout;
@@ -148,10 +162,14 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 	if (dump_layout_offset(layout, buf, len, &from))
 		return FW_EFAULT;
 	status = reserve(dump, stream, len, &to);
-	/* pwrite from the mapping: a source or a target without memory is an error, not a SIGBUS */
 	for (uint64_t done = 0; status == FW_OK && done < len;) {
-		uint64_t part = u64_min(len - done, WRITE_PIECE);
+		uint64_t skip = hole_at(vm, from + done, len - done);
+		/* pieces end at huge pages, so that little more than what is used is read */
+		uint64_t part = u64_min(
+			len - done - skip, WRITE_PIECE - (from + done + skip) % WRITE_PIECE);
 
+		done += skip;
+		/* from the mapping: a source or a target without memory is an error, not a SIGBUS */
 		if (atomic_load(&vm->stopping))
 			status = FW_EBUSY;
 		else if (io_pwrite_full(dump->file_fd, vm->region.map + from + done, part,

@@ -180,7 +180,7 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 	retire_jobs(guest);
 }
 
-static void report_lost(struct guest *guest, struct dump_job *job, const char *why)
+void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 {
 	log_error("generation %u: dump failed: %s", job->generation, why);
 	if (job->linked)
@@ -258,7 +258,7 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 		report_done(guest, job);
 		break;
 	case DUMPER_FAILED:
-		report_lost(guest, job, event->text);
+		jobs_give_up(guest, job, event->text);
 		break;
 	default:
 		break; /* dumper_receive lets no other type through */
@@ -318,7 +318,7 @@ static void handle_death(struct guest *guest)
 			continue;
 		job->sent = false;
 		if (oldest && !resume_job(guest, job))
-			report_lost(guest, job, "the dumper process ended in the middle of it");
+			jobs_give_up(guest, job, "the dumper process ended in the middle of it");
 		oldest = false;
 	}
 	if (!guest->abandon && guest->dumper_failures < DUMPER_FAILURES_MAX && !jobs_start_dumper(guest)) {
@@ -329,7 +329,7 @@ static void handle_death(struct guest *guest)
 	for (job = guest->jobs; job; job = next) {
 		next = job->next;
 		if (!job->finished)
-			report_lost(guest, job, "there is no dumper process");
+			jobs_give_up(guest, job, "there is no dumper process");
 	}
 }
 

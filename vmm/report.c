@@ -100,6 +100,7 @@ void report_timeline(struct guest *guest, const struct dump_job *job)
 		[DUMP_MOMENT_DUMP_START] = "dumper took over the dead VM's memory",
 		[DUMP_MOMENT_LINKED] = "a kill loses nothing from here on",
 		[DUMP_MOMENT_FIRST_RELEASE] = "first memory given back to the host",
+		[DUMP_MOMENT_EXCLUDED] = "all excluded memory given back",
 		[DUMP_MOMENT_COPIED] = "last memory dumped and given back",
 		[DUMP_MOMENT_PUBLISHED] = "dump complete under its final name",
 		[DUMP_MOMENT_READY] = "recovery VM's service ready: end of the downtime",
