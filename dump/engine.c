@@ -191,6 +191,8 @@ static int select_pages_of(struct dump_engine *engine)
 			engine, r, "cannot write the page bitmap of %s", engine->names.dump_partial);
 	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM)
 		dump_release_excluded(engine);
+	if (engine->record->options.selectors != DUMP_SELECT_ALL)
+		engine_mark(engine, DUMP_MOMENT_EXCLUDED);
 	return 0;
 }
 

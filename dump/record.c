@@ -33,6 +33,7 @@ static const char *const moment_names[DUMP_MOMENT_NR] = {
 	[DUMP_MOMENT_DUMP_START] = "dump-start",
 	[DUMP_MOMENT_LINKED] = "linked",
 	[DUMP_MOMENT_FIRST_RELEASE] = "first-release",
+	[DUMP_MOMENT_EXCLUDED] = "excluded",
 	[DUMP_MOMENT_COPIED] = "copied",
 	[DUMP_MOMENT_PUBLISHED] = "published",
 	[DUMP_MOMENT_READY] = "ready",

@@ -45,9 +45,10 @@ enum dump_moment {
 	DUMP_MOMENT_DUMP_START,    /* "dump-start": the dumper has the record and the region */
 	DUMP_MOMENT_LINKED,        /* "linked": region and dump have .partial names; a kill loses nothing */
 	DUMP_MOMENT_FIRST_RELEASE, /* "first-release": the first memory went back to the host */
-	DUMP_MOMENT_COPIED,        /* "copied": the last chunk was dumped and released */
-	DUMP_MOMENT_PUBLISHED,     /* "published": the dump is complete under its final name */
-	DUMP_MOMENT_READY,         /* "ready": the next VM's service answered */
+	DUMP_MOMENT_EXCLUDED,  /* "excluded": what no copy is needed of went back; not with selector all */
+	DUMP_MOMENT_COPIED,    /* "copied": the last chunk was dumped and released */
+	DUMP_MOMENT_PUBLISHED, /* "published": the dump is complete under its final name */
+	DUMP_MOMENT_READY,     /* "ready": the next VM's service answered */
 	DUMP_MOMENT_NR
 };
 const char *dump_moment_name(enum dump_moment moment);
