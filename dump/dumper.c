@@ -127,7 +127,7 @@ static void report(const struct session *session, const struct dump_engine *engi
 	if (error)
 		log_error("dump %s failed: %s", engine->record->name, engine->why);
 	else
-		log_info("dump %s.vmcore is complete", engine->record->name);
+		log_info("dump %s is complete", engine->names.final);
 }
 
 static void report_refusal(const struct session *session, int error, const char *what)

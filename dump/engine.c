@@ -6,6 +6,7 @@
 #include "dump/base/log.h"
 #include "dump/release.h"
 #include "dump/select.h"
+#include "dump/sink.h"
 #include "dump/tables.h"
 
 #include <errno.h>
@@ -245,17 +246,20 @@ static void engine_init(struct dump_engine *engine)
 		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
 		.workers = workers_of(&record->options),
 		.strategy = &dump_strategies[record->options.strategy],
-		.sink = dump_sinks[record->options.sink],
 		.dump_fd = -1,
 		.out_dir_fd = engine->dir_fd,
 		.tail.fd = -1,
 		.seal.fd = -1,
 		.release_warned = ATOMIC_FLAG_INIT,
 	};
-	engine->region_tables = engine->strategy->in_place;
+	engine->sink = dump_sinks[engine->strategy->sinks ? record->options.sink : 0];
+	engine->region_tables = engine->strategy->in_place || engine->sink->compressed;
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_mutex_init(&engine->extent_lock, NULL);
-	publish_names_init(&engine->names, record->name);
+	if (engine->sink->compressed)
+		publish_names_init_lz4(&engine->names, record->name);
+	else
+		publish_names_init(&engine->names, record->name);
 }
 
 static void engine_fini(struct dump_engine *engine)

@@ -129,6 +129,7 @@ static int duplicate(int fd)
 
 static int open_dump(struct dump_engine *engine)
 {
+	uint64_t size = engine->sink->compressed ? 0 : dump_layout_file_size(&engine->layout);
 	int r = 0;
 
 	if (engine->given_dump_fd >= 0) {
@@ -137,8 +138,7 @@ static int open_dump(struct dump_engine *engine)
 		if (!r)
 			find_out_dir(engine);
 	} else {
-		r = publish_tmpfile(
-			engine->out_dir_fd, dump_layout_file_size(&engine->layout), &engine->dump_fd);
+		r = publish_tmpfile(engine->out_dir_fd, size, &engine->dump_fd);
 		if (r == -EOPNOTSUPP || r == -EISDIR)
 			return dump_engine_fail(engine, r,
 				"the dump directory's file system has no files without a name (O_TMPFILE)");
@@ -154,6 +154,8 @@ static int fill_dump(struct dump_engine *engine)
 {
 	int r;
 
+	if (engine->sink->compressed)
+		return 0; /* the tables are the region's, the head comes with the sink */
 	if (engine->resume && engine->given_dump_fd >= 0)
 		r = dump_tail_adopt(
 			&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP, &engine->found);
@@ -195,6 +197,9 @@ int engine_make_dump(struct dump_engine *engine)
 {
 	int r;
 
+	if (engine->sink->compressed && engine->resume)
+		return dump_engine_fail(
+			engine, -EOPNOTSUPP, "nobody can go on with %s", engine->names.dump_partial);
 	if (engine->strategy->scratch && engine->found) {
 		/* its tables are filled in when all is done: nothing but the name is missing */
 		engine->found = VMCORE_STATE_COMPLETE;
@@ -245,13 +250,42 @@ static int seal_region(struct dump_engine *engine)
 	return take_region(engine);
 }
 
+/* Into the head or tail room of a file that has its tail. */
+static int write_image(struct dump_engine *engine, uint64_t off, const void *data, size_t len)
+{
+	return engine->sink_state ? engine->sink->write(engine->sink_state, off, data, len)
+				  : io_pwrite_full(engine->dump_fd, data, len, off);
+}
+
+/* Bitmap, progress and trailer, as they are in the region while a compressed dump is made. */
+static int write_tables(struct dump_engine *engine)
+{
+	const struct dump_tail *tail = &engine->tail;
+	struct vmcore_trailer trailer = *tail->trailer;
+	const struct vmcore_places *places = &trailer.places;
+	autofree unsigned char *progress = malloc(places->progress_bytes);
+	int r;
+
+	if (!progress)
+		return -ENOMEM;
+	memset(progress, VMCORE_CHUNK_DONE, places->progress_bytes);
+	trailer.role = VMCORE_ROLE_DUMP;
+	trailer.state = VMCORE_STATE_COMPLETE;
+	r = write_image(engine, places->bitmap_off, tail->selected, places->bitmap_bytes);
+	if (!r)
+		r = write_image(engine, places->progress_off, progress, places->progress_bytes);
+	return r ? r : write_image(engine, places->trailer_off, &trailer, sizeof(trailer));
+}
+
 /* Sends the file to the disk in slices, and waits for it. */
 static int sync_dump(struct dump_engine *engine)
 {
-	uint64_t size = dump_layout_file_size(&engine->layout);
+	struct stat st;
+	uint64_t size;
 
 	if (!engine->on_disk)
 		return 0;
+	size = fstat(engine->dump_fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 	for (uint64_t off = 0; off < size; off += SYNC_SLICE) {
 		(void)sync_file_range(engine->dump_fd, (off_t)off, (off_t)u64_min(SYNC_SLICE, size - off),
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
@@ -270,14 +304,20 @@ static int complete(struct dump_engine *engine)
 	int r;
 
 	vmcore_timeline(engine->record, text);
-	r = io_pwrite_full(engine->dump_fd, text, sizeof(text), engine->timeline_off);
+	r = write_image(engine, engine->timeline_off, text, sizeof(text));
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the timeline of %s", engine->names.dump_partial);
-	r = sync_dump(engine);
-	if (r)
-		return r;
 	engine_save_selection(engine);
+	if (engine->sink->compressed) {
+		r = write_tables(engine);
+		if (r)
+			return dump_engine_fail(
+				engine, r, "cannot write the tables of %s", engine->names.dump_partial);
+	}
+	r = sync_dump(engine);
+	if (r || engine->sink->compressed)
+		return r;
 	if (engine->strategy->in_place)
 		r = dump_tail_mark_all(&engine->tail, engine->nr_chunks, VMCORE_CHUNK_DONE);
 	engine->tail.trailer->error = 0;

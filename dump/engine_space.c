@@ -4,6 +4,7 @@
  */
 #include "dump/engine_impl.h"
 
+#include "dump/sink.h"
 #include "dump/tables.h"
 
 #include <errno.h>
@@ -28,7 +29,9 @@ static uint64_t overhead(const struct dump_engine *engine)
  */
 static uint64_t space_needed(const struct dump_engine *engine, int dir_fd)
 {
-	uint64_t in_flight = u64_min(engine->workers * engine->chunk, engine->layout.ram);
+	/* a compressed block waits for those before it (dump/lz4_writer.h) */
+	uint64_t chunks = engine->workers * (engine->sink->compressed ? 4 : 1);
+	uint64_t in_flight = u64_min(chunks * engine->chunk, engine->layout.ram);
 	struct stat region, dir;
 
 	if (fstat(engine->region_fd, &region) || fstat(dir_fd, &dir) || region.st_dev == dir.st_dev)

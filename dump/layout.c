@@ -28,6 +28,15 @@ uint64_t dump_layout_tail_min(uint64_t ram)
 	return bitmap + progress + PAGE_SIZE_4K;
 }
 
+/*
+ * Bytes that the block table of a compressed dump needs besides (dump/vmcore.h, vmcore_blocks_off): 16 for
+ * each of the smallest chunks, and a page for its header and the blocks of head and tail.
+ */
+static uint64_t blocks_room(uint64_t ram)
+{
+	return u64_align_up(ram / DUMP_CHUNK_MIN * 16, PAGE_SIZE_4K) + 2 * PAGE_SIZE_4K;
+}
+
 static void add_segment(struct dump_layout *layout, uint64_t gpa, uint64_t size)
 {
 	if (!size)
@@ -48,7 +57,8 @@ int dump_layout_init(struct dump_layout *ret, uint64_t ram, uint64_t hole_start,
 		below = ram;
 	add_segment(&layout, 0, below);
 	add_segment(&layout, hole_end, ram - below);
-	layout.tail = u64_align_up(layout.head + ram + dump_layout_tail_min(ram), PAGE_SIZE_2M) -
+	layout.tail = u64_align_up(layout.head + ram + dump_layout_tail_min(ram) + blocks_room(ram),
+			      PAGE_SIZE_2M) -
 		      layout.head - ram;
 	*ret = layout;
 	return 0;

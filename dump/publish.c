@@ -14,6 +14,8 @@
 #define SUFFIX_REGION_PARTIAL ".region.partial"
 #define SUFFIX_DUMP_PARTIAL ".vmcore.partial"
 #define SUFFIX_FINAL ".vmcore"
+#define SUFFIX_LZ4_PARTIAL ".vmcore.lz4.partial"
+#define SUFFIX_LZ4_FINAL ".vmcore.lz4"
 
 enum publish_file publish_parse(const char *path, size_t *ret_base)
 {
@@ -24,6 +26,8 @@ enum publish_file publish_parse(const char *path, size_t *ret_base)
 		{SUFFIX_REGION_PARTIAL, PUBLISH_REGION_PARTIAL},
 		{SUFFIX_DUMP_PARTIAL, PUBLISH_DUMP_PARTIAL},
 		{SUFFIX_FINAL, PUBLISH_FINAL},
+		{SUFFIX_LZ4_PARTIAL, PUBLISH_DUMP_PARTIAL},
+		{SUFFIX_LZ4_FINAL, PUBLISH_FINAL},
 	};
 	size_t len = strlen(path);
 
@@ -44,6 +48,13 @@ void publish_names_init(struct publish_names *names, const char *name)
 	snprintf(names->region_partial, sizeof(names->region_partial), "%s" SUFFIX_REGION_PARTIAL, name);
 	snprintf(names->dump_partial, sizeof(names->dump_partial), "%s" SUFFIX_DUMP_PARTIAL, name);
 	snprintf(names->final, sizeof(names->final), "%s" SUFFIX_FINAL, name);
+}
+
+void publish_names_init_lz4(struct publish_names *names, const char *name)
+{
+	publish_names_init(names, name);
+	snprintf(names->dump_partial, sizeof(names->dump_partial), "%s" SUFFIX_LZ4_PARTIAL, name);
+	snprintf(names->final, sizeof(names->final), "%s" SUFFIX_LZ4_FINAL, name);
 }
 
 int publish_proc_open(void)

@@ -5,6 +5,7 @@
  *      <name>.region.partial   the crashed VM's memory, as long as the dump is not complete
  *      <name>.vmcore.partial   the dump, as long as it is not complete
  *      <name>.vmcore           the dump, complete; never anything else
+ *      <name>.vmcore.lz4[.partial]     the same for a compressed dump
  *
  * Files are made without a name (O_TMPFILE) and linked.  Nothing here opens a file by its name, so
  * that the dumper's sandbox need not allow it.  Locks: none.
@@ -16,7 +17,7 @@
 #include "dump/record.h"
 
 /* with the longest suffix and the NUL */
-#define PUBLISH_NAME_MAX (DUMP_NAME_MAX + 16)
+#define PUBLISH_NAME_MAX (DUMP_NAME_MAX + 24)
 
 struct publish_names {
 	char region_partial[PUBLISH_NAME_MAX];
@@ -35,6 +36,9 @@ enum publish_file publish_parse(const char *path, size_t *ret_base);
 
 /* @name is the valid base name of a record. */
 void publish_names_init(struct publish_names *names, const char *name);
+
+/* The same for a dump that is an LZ4 file: <name>.vmcore.lz4.partial, <name>.vmcore.lz4. */
+void publish_names_init_lz4(struct publish_names *names, const char *name);
 
 /*
  * publish_proc_open - what publish_link needs of /proc, opened before a sandbox closes the way.

@@ -58,5 +58,6 @@ struct dump_sink {
 };
 
 extern const struct dump_sink dump_sink_elf;
+extern const struct dump_sink dump_sink_lz4;
 
 #endif /* DUMP_SINK_H */

@@ -30,6 +30,7 @@ const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
 
 const struct dump_sink *const dump_sinks[] = {
 	&dump_sink_elf,
+	&dump_sink_lz4,
 };
 const size_t dump_nr_sinks = ARRAY_LEN(dump_sinks);
 

@@ -134,6 +134,15 @@ static inline uint64_t vmcore_nr_chunks(uint64_t ram, uint64_t chunk)
 	return (ram + chunk - 1) / chunk;
 }
 
+/*
+ * Where the block table of a compressed dump (dump/lz4_table.h) lies in the region's file while the dump
+ * is made: behind the progress table.
+ */
+static inline uint64_t vmcore_blocks_off(const struct vmcore_places *places)
+{
+	return places->progress_off + u64_align_up(places->progress_bytes, PAGE_SIZE_4K);
+}
+
 /* @layout has passed dump_layout_check; @chunk obeys the rules of struct dump_options. */
 struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t chunk);
 

@@ -126,10 +126,11 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 
 	jobs_names(job, &names);
 	report_bytes(dead->region.layout.ram, bytes, sizeof(bytes));
-	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes,
-		guest->config->dump.dir, names.final);
+	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes, guest->config->dump.dir,
+		names.final);
 	EVENT(&guest->events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
-		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram));
+		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram),
+		EV_U64("populated", job->populated));
 }
 
 /* Starts the recovery VM of @dead, now or after a pause, if there is to be one. */

@@ -30,6 +30,7 @@ struct dump_job {
 	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
 	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
 	const char *dir;            /* borrowed: where the dump goes, for messages */
+	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
 	bool sent;                  /* the dumper has it */
 	bool linked;                /* .partial names exist: releasing may have begun */

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +93,7 @@ static void fill_record(struct guest *guest, const struct vm *vm, const struct v
 struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end)
 {
 	struct dump_job *job = calloc(1, sizeof(*job));
+	struct stat st;
 	int err = job ? 0 : -ENOMEM;
 
 	if (job) {
@@ -112,6 +114,8 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 		free_job(job);
 		return NULL;
 	}
+	if (!fstat(job->region_fd, &st))
+		job->populated = (uint64_t)st.st_blocks * 512; /* its unit */
 	append(guest, job);
 	return job;
 }
@@ -124,6 +128,16 @@ void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm)
 	if (err)
 		log_warn("generation %u: a kill before the guest has dumped loses everything: %s",
 			job->generation, strerror(-err));
+}
+
+void jobs_names(const struct dump_job *job, struct publish_names *ret)
+{
+	const struct dump_options *options = &job->record->options;
+
+	if (dump_strategies[options->strategy].sinks && dump_sinks[options->sink]->compressed)
+		publish_names_init_lz4(ret, job->record->name);
+	else
+		publish_names_init(ret, job->record->name);
 }
 
 struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation)
@@ -182,11 +196,15 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 
 void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 {
+	bool in_place = dump_strategies[job->record->options.strategy].in_place;
+	struct publish_names names;
+
+	jobs_names(job, &names);
 	log_error("generation %u: dump failed: %s", job->generation, why);
 	if (job->linked)
-		log_error("generation %u: what there is of it is kept: %s/%s.vmcore.partial and "
-			  "%s.region.partial",
-			job->generation, job->dir, job->record->name, job->record->name);
+		log_error("generation %u: what there is of it is kept (minivmm dump salvage): %s/%s%s%s",
+			job->generation, guest->config->vm.memory_dir, names.region_partial,
+			in_place ? "" : " and ", in_place ? "" : names.dump_partial);
 	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
 		EV_STR("name", job->record->name), EV_BOOL("partial", job->linked));
 	finish(guest, job, true);
@@ -206,19 +224,20 @@ static void report_done(struct guest *guest, struct dump_job *job)
 {
 	uint64_t crash = atomic_load(&job->record->moments[DUMP_MOMENT_CRASH]);
 	uint64_t end = atomic_load(&job->record->moments[DUMP_MOMENT_PUBLISHED]);
+	struct publish_names names;
 	char dumped[24], file[24];
 
+	jobs_names(job, &names);
 	report_bytes(job->last.dumped, dumped, sizeof(dumped));
 	report_bytes(job->last.file_bytes, file, sizeof(file));
 	report_progress_end(guest);
-	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s.vmcore (%s of guest memory, "
-		 "%s of"
-		 " shared memory)",
+	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s (%s of guest memory in %s)",
 		job->generation, end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0,
-		job->dir, job->record->name, dumped, file);
+		job->dir, names.final, dumped, file);
 	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", job->dir),
-		EV_STR("name", job->record->name), EV_U64("dumped", job->last.dumped),
-		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
+		EV_STR("name", job->record->name), EV_STR("file", names.final),
+		EV_U64("dumped", job->last.dumped), EV_U64("released", job->last.released),
+		EV_U64("file_bytes", job->last.file_bytes));
 	finish(guest, job, false);
 }
 
@@ -274,7 +293,7 @@ static int reopen_dump(const struct guest *guest, const struct dump_job *job)
 	const int dirs[] = {guest->dump_dir_fd, guest->fallback_dir_fd};
 	struct publish_names names;
 
-	publish_names_init(&names, job->record->name);
+	jobs_names(job, &names);
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		const char *const files[] = {names.dump_partial, names.final};
 

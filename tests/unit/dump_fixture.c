@@ -70,6 +70,14 @@ static void page_contents(uint64_t page, uint64_t seed, uint64_t words[512])
 		words[i] = (seed + page * 512 + i) * 0x9e3779b97f4a7c15ull;
 }
 
+void fixture_page(uint64_t page, uint64_t seed, void *contents)
+{
+	uint64_t words[512];
+
+	page_contents(page, seed, words);
+	memcpy(contents, words, sizeof(words));
+}
+
 void fixture_fill(struct dump_fixture *f, uint64_t first, uint64_t count, uint64_t seed)
 {
 	uint64_t words[512];

@@ -52,6 +52,9 @@ void fixture_fini(struct dump_fixture *f); /* removes the directory and what is 
 /* Fills pages [@first, @first + @count) of RAM with contents made of page number and @seed. */
 void fixture_fill(struct dump_fixture *f, uint64_t first, uint64_t count, uint64_t seed);
 
+/* The same contents of one page, in memory. */
+void fixture_page(uint64_t page, uint64_t seed, void *contents);
+
 /* Pages of @fd at RAM offset that differ from fixture_fill's contents. */
 uint64_t fixture_bad_pages(int fd, uint64_t head, uint64_t first, uint64_t count, uint64_t seed);
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/sink_lz4.c - a standard LZ4 file of the vmcore (dump/lz4_writer.h), compressed by the workers.
+ *
+ * A chunk is done when its block is in the file and in the writer's table, which may be some chunks later
+ * than it was handed in.  The table lies in the region's tail room, behind the progress table: a kill
+ * leaves the region's pages, the blocks, and what tells them apart.
+ */
+#include "dump/sink.h"
+
+#include "dump/engine.h"
+#include "dump/filemap.h"
+#include "dump/lz4_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* measured (docs/vmcore.md, "Compressed dumps"): enough for workers of different speed */
+#define SPARES_PER_WORKER 2
+
+struct sink_lz4 {
+	struct dump_engine *engine;
+	struct lz4_writer *writer;
+};
+
+struct sink_lz4_worker {
+	struct lz4_worker *lz4;
+	struct lz4_run *runs; /* room for those of a chunk */
+};
+
+static void on_written(void *arg, uint64_t chunk, uint64_t count, uint64_t populated)
+{
+	struct sink_lz4 *sink = arg;
+
+	for (uint64_t i = 0; i < count; i++)
+		if (dump_engine_chunk_done(sink->engine, chunk + i, populated))
+			return; /* which is recorded */
+}
+
+/* Memory for the writer's table, in the region's file. */
+static int reserve_table(struct dump_engine *engine, const struct lz4_image *image, void **ret_table)
+{
+	struct dump_tail *tail = &engine->tail;
+	uint64_t off = vmcore_blocks_off(&tail->trailer->places);
+	uint64_t bytes = lz4_table_bytes(image);
+	unsigned char *at = (unsigned char *)tail->map + (off - tail->start);
+	int r;
+
+	if (off + bytes > tail->trailer->places.trailer_off)
+		return -EFBIG;
+	r = filemap_reserve(at, bytes, engine->region_fd, off);
+	if (!r)
+		*ret_table = at;
+	return r;
+}
+
+static int lz4_open(struct dump_engine *engine, uint64_t workers, void **ret_sink)
+{
+	const struct dump_layout *layout = &engine->layout;
+	struct sink_lz4 *sink = calloc(1, sizeof(*sink));
+	struct lz4_writer_options options = {
+		.image = {layout->head, layout->ram, layout->tail, engine->chunk},
+		.acceleration = (int)u64_max(engine->record->options.level, LZ4_ACCELERATION_LEAST),
+		.spares = (uint32_t)(workers * SPARES_PER_WORKER),
+		.written = on_written,
+		.written_arg = sink,
+	};
+	int r = sink ? lz4_image_check(&options.image) : -ENOMEM;
+
+	if (!r)
+		r = reserve_table(engine, &options.image, &options.table);
+	if (!r)
+		r = lz4_writer_create(engine->dump_fd, &options, &sink->writer);
+	if (!r)
+		r = lz4_writer_patch(sink->writer, 0, engine->head, engine->head_len);
+	if (r) {
+		if (sink)
+			lz4_writer_destroy(sink->writer);
+		free(sink);
+		return r;
+	}
+	sink->engine = engine;
+	*ret_sink = sink;
+	return 0;
+}
+
+static void lz4_close(void *opaque)
+{
+	struct sink_lz4 *sink = opaque;
+
+	lz4_writer_destroy(sink->writer);
+	free(sink);
+}
+
+static void lz4_worker_close(void *opaque)
+{
+	struct sink_lz4_worker *worker = opaque;
+
+	lz4_worker_destroy(worker->lz4);
+	free(worker->runs);
+	free(worker);
+}
+
+static int lz4_worker_open(void *opaque, void **ret_worker)
+{
+	struct sink_lz4 *sink = opaque;
+	struct sink_lz4_worker *worker = calloc(1, sizeof(*worker));
+	int r = -ENOMEM;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->runs = calloc(sink->engine->chunk / PAGE_SIZE_4K / 2 + 1, sizeof(*worker->runs));
+	if (worker->runs)
+		r = lz4_worker_create(sink->writer, &worker->lz4);
+	if (r) {
+		lz4_worker_close(worker);
+		return r;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+static int lz4_chunk(void *opaque, void *opaque_worker, uint64_t index, const struct dump_run *runs,
+	size_t nr_runs, uint64_t populated)
+{
+	struct sink_lz4 *sink = opaque;
+	struct sink_lz4_worker *worker = opaque_worker;
+	struct dump_engine *engine = sink->engine;
+	uint64_t start, len;
+	int r;
+
+	dump_engine_chunk(engine, index, &start, &len);
+	for (size_t i = 0; i < nr_runs; i++) {
+		/* one call instead of a fault every few pages; it is only a wish */
+		(void)madvise(engine->ram + runs[i].off, runs[i].len, MADV_POPULATE_READ);
+		worker->runs[i] = (struct lz4_run){.off = (uint32_t)(runs[i].off - start),
+			.len = (uint32_t)runs[i].len,
+			.data = engine->ram + runs[i].off};
+		atomic_fetch_add(&engine->dumped, runs[i].len);
+	}
+	if (nr_runs || populated)
+		r = lz4_worker_put(worker->lz4, index, worker->runs, nr_runs, populated);
+	else
+		r = lz4_writer_zeros(sink->writer, index, 1);
+	if (r)
+		return dump_engine_fail(engine, r, "cannot write the block of chunk %llu to %s",
+			(unsigned long long)index, engine->names.dump_partial);
+	pthread_mutex_lock(&engine->lock);
+	r = engine->error; /* of a mark that on_written() could not make */
+	pthread_mutex_unlock(&engine->lock);
+	return r;
+}
+
+static int lz4_finish(void *opaque)
+{
+	struct sink_lz4 *sink = opaque;
+	int r = lz4_writer_finish(sink->writer);
+
+	return r ? dump_engine_fail(
+			   sink->engine, r, "cannot write the end of %s", sink->engine->names.dump_partial)
+		 : 0;
+}
+
+static int lz4_write(void *opaque, uint64_t off, const void *data, size_t len)
+{
+	struct sink_lz4 *sink = opaque;
+
+	return lz4_writer_patch(sink->writer, off, data, len);
+}
+
+const struct dump_sink dump_sink_lz4 = {
+	.name = "lz4",
+	.help = "a standard LZ4 file of the same, for vmapp",
+	.compressed = true,
+	.open = lz4_open,
+	.worker_open = lz4_worker_open,
+	.worker_close = lz4_worker_close,
+	.chunk = lz4_chunk,
+	.finish = lz4_finish,
+	.write = lz4_write,
+	.close = lz4_close,
+};
