@@ -15,6 +15,7 @@ static Suite *(*const suites[])(void) = {
 	suite_cli,
 	suite_scenarios,
 	suite_dump,
+	suite_dump_cli,
 	suite_recovery,
 	suite_kill,
 };

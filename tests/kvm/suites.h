@@ -11,6 +11,7 @@
 
 Suite *suite_cli(void);
 Suite *suite_dump(void);
+Suite *suite_dump_cli(void);
 Suite *suite_kill(void);
 Suite *suite_recovery(void);
 Suite *suite_scenarios(void);
