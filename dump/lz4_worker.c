@@ -7,10 +7,6 @@
 
 #include <errno.h>
 #include <lz4.h>
-#include <stdlib.h>
-
-/* our choice: items that get their places, and are written, at a time */
-#define BATCH 16
 
 uint32_t lz4_compress_block(
 	void *state, const void *data, uint32_t len, unsigned char *out, int acceleration)
@@ -135,31 +131,29 @@ static void give_back(struct lz4_writer *writer, const struct lz4_item *item)
 		writer->spares[writer->nr_spares++] = item->buffer;
 }
 
-/* Writes every chunk whose turn it is.  Takes the lock over from the caller and releases it. */
+/*
+ * Writes every chunk whose turn it is, and those that become it meanwhile.  Takes the lock over from the
+ * caller and releases it.
+ */
 static int drain(struct lz4_writer *writer)
 {
-	struct lz4_item batch[BATCH];
-	int r = 0;
+	struct lz4_item item;
+	int r = 0, failed;
 
-	for (;;) {
-		size_t nr = 0;
-
-		while (nr < BATCH && place_next(writer, &batch[nr]))
-			nr++;
-		if (nr)
-			pthread_cond_broadcast(&writer->moved);
-		pthread_mutex_unlock(&writer->lock);
-		if (!nr)
-			return r;
-		for (size_t i = 0; i < nr && !r; i++)
-			r = write_item(writer, &batch[i]);
-		pthread_mutex_lock(&writer->lock);
-		for (size_t i = 0; i < nr; i++) {
-			give_back(writer, &batch[i]);
-			writer->written += r ? 0 : batch[i].count;
-		}
+	writer->drainers++;
+	while (place_next(writer, &item)) {
 		pthread_cond_broadcast(&writer->moved);
+		pthread_mutex_unlock(&writer->lock);
+		failed = write_item(writer, &item);
+		pthread_mutex_lock(&writer->lock);
+		r = r ? r : failed;
+		writer->written += failed ? 0 : item.count;
+		give_back(writer, &item);
 	}
+	writer->drainers--;
+	pthread_cond_broadcast(&writer->moved);
+	pthread_mutex_unlock(&writer->lock);
+	return r;
 }
 
 /* True if @item lies in a buffer of its worker, so that parking it takes one of the spares. */
@@ -168,19 +162,24 @@ static bool is_in_buffer(const struct lz4_worker *worker, const struct lz4_item 
 	return item->data == worker->output || item->data == worker->input;
 }
 
-static bool can_go_on(const struct lz4_worker *worker, const struct lz4_item *item)
+static bool can_park(const struct lz4_worker *worker, const struct lz4_item *item)
 {
 	const struct lz4_writer *writer = worker->writer;
 
-	if (item->chunk <= writer->next)
-		return true;
 	return item->chunk - writer->next < LZ4_PARKED_MAX &&
 	       (!is_in_buffer(worker, item) || writer->nr_spares);
+}
+
+static bool can_go_on(const struct lz4_worker *worker, const struct lz4_item *item)
+{
+	return item->chunk <= worker->writer->next || can_park(worker, item);
 }
 
 /* True if no worker can go on, so that the chunk they wait for will not come. */
 static bool is_stuck(const struct lz4_writer *writer)
 {
+	if (writer->drainers)
+		return false;
 	for (const struct lz4_worker *worker = writer->workers; worker; worker = worker->next_worker)
 		if (!worker->wants || can_go_on(worker, worker->wants))
 			return false;
@@ -205,17 +204,16 @@ static int wait_for_room(struct lz4_worker *worker, const struct lz4_item *item)
 	return atomic_load(&writer->error);
 }
 
-/* Leaves @item for whoever brings the chunk before it; its buffer is replaced by a spare one. */
-static void park(struct lz4_worker *worker, struct lz4_item *item)
+/* Swaps the worker's buffer that @item lies in for a spare one, so that @item can wait without it. */
+static void detach(struct lz4_worker *worker, struct lz4_item *item)
 {
 	struct lz4_writer *writer = worker->writer;
 	unsigned char **buffer = item->data == worker->output ? &worker->output : &worker->input;
 
-	if (is_in_buffer(worker, item) && item->chunk != writer->next) {
+	if (is_in_buffer(worker, item)) {
 		item->buffer = *buffer;
 		*buffer = writer->spares[--writer->nr_spares];
 	}
-	*parking_place(writer, item->chunk) = *item;
 }
 
 static bool is_known(struct lz4_writer *writer, uint64_t chunk)
@@ -226,9 +224,14 @@ static bool is_known(struct lz4_writer *writer, uint64_t chunk)
 	       (parked->count && parked->chunk == chunk);
 }
 
+/*
+ * A file takes one writer at a time, so that a second one would wait in the kernel: who finds a drainer at
+ * work leaves the block to it and goes on compressing, as long as there are spare buffers.
+ */
 static int submit(struct lz4_worker *worker, struct lz4_item *item)
 {
 	struct lz4_writer *writer = worker->writer;
+	bool mine;
 	int r;
 
 	pthread_mutex_lock(&writer->lock);
@@ -239,8 +242,11 @@ static int submit(struct lz4_worker *worker, struct lz4_item *item)
 		pthread_mutex_unlock(&writer->lock);
 		return r;
 	}
-	park(worker, item);
-	if (item->chunk == writer->next)
+	mine = item->chunk == writer->next && !(writer->drainers && can_park(worker, item));
+	if (!mine)
+		detach(worker, item);
+	*parking_place(writer, item->chunk) = *item;
+	if (mine)
 		return drain(writer);
 	pthread_mutex_unlock(&writer->lock);
 	return 0;
@@ -340,59 +346,8 @@ int lz4_writer_zeros(struct lz4_writer *writer, uint64_t first, uint64_t count)
 		r = is_known(writer, chunk) ? -EEXIST : 0;
 	for (uint64_t chunk = first; chunk < end && !r; chunk++)
 		writer->zeros[chunk / 64] |= 1ull << (chunk % 64);
-	if (!r)
+	if (!r && !writer->drainers)
 		return drain(writer);
 	pthread_mutex_unlock(&writer->lock);
 	return r;
-}
-
-/*
- * Life.
- */
-
-int lz4_worker_create(struct lz4_writer *writer, struct lz4_worker **ret_worker)
-{
-	struct lz4_worker *worker = calloc(1, sizeof(*worker));
-
-	if (!worker)
-		return -ENOMEM;
-	worker->state = malloc((size_t)LZ4_sizeofState());
-	worker->output = malloc(lz4_buffer_bytes(writer));
-	worker->input = malloc(lz4_buffer_bytes(writer));
-	if (!worker->state || !worker->output || !worker->input) {
-		lz4_worker_destroy(worker);
-		return -ENOMEM;
-	}
-	worker->writer = writer;
-	pthread_mutex_lock(&writer->lock);
-	worker->next_worker = writer->workers;
-	writer->workers = worker;
-	pthread_mutex_unlock(&writer->lock);
-	*ret_worker = worker;
-	return 0;
-}
-
-static void leave(struct lz4_worker *worker)
-{
-	struct lz4_writer *writer = worker->writer;
-	struct lz4_worker **at = &writer->workers;
-
-	pthread_mutex_lock(&writer->lock);
-	while (*at != worker)
-		at = &(*at)->next_worker;
-	*at = worker->next_worker;
-	pthread_cond_broadcast(&writer->moved); /* who waits may be stuck now */
-	pthread_mutex_unlock(&writer->lock);
-}
-
-void lz4_worker_destroy(struct lz4_worker *worker)
-{
-	if (!worker)
-		return;
-	if (worker->writer)
-		leave(worker);
-	free(worker->state);
-	free(worker->output);
-	free(worker->input);
-	free(worker);
 }

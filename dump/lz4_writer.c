@@ -203,6 +203,53 @@ void lz4_writer_destroy(struct lz4_writer *writer)
 	free(writer);
 }
 
+int lz4_worker_create(struct lz4_writer *writer, struct lz4_worker **ret_worker)
+{
+	struct lz4_worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return -ENOMEM;
+	worker->state = malloc((size_t)LZ4_sizeofState());
+	worker->output = malloc(lz4_buffer_bytes(writer));
+	worker->input = malloc(lz4_buffer_bytes(writer));
+	if (!worker->state || !worker->output || !worker->input) {
+		lz4_worker_destroy(worker);
+		return -ENOMEM;
+	}
+	worker->writer = writer;
+	pthread_mutex_lock(&writer->lock);
+	worker->next_worker = writer->workers;
+	writer->workers = worker;
+	pthread_mutex_unlock(&writer->lock);
+	*ret_worker = worker;
+	return 0;
+}
+
+static void leave(struct lz4_worker *worker)
+{
+	struct lz4_writer *writer = worker->writer;
+	struct lz4_worker **at = &writer->workers;
+
+	pthread_mutex_lock(&writer->lock);
+	while (*at != worker)
+		at = &(*at)->next_worker;
+	*at = worker->next_worker;
+	pthread_cond_broadcast(&writer->moved); /* who waits may be stuck now */
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void lz4_worker_destroy(struct lz4_worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->writer)
+		leave(worker);
+	free(worker->state);
+	free(worker->output);
+	free(worker->input);
+	free(worker);
+}
+
 int lz4_writer_fail(struct lz4_writer *writer, int error)
 {
 	int none = 0;

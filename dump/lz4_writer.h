@@ -18,10 +18,11 @@
  *
  * Order.  A frame is read in one go, so blocks lie in the order of the image, and a block's place is
  * known when those of all earlier ones are.  A worker compresses without a lock.  If it is the block's
- * turn, the worker gives places to it and to all that wait behind it, and writes them; else it parks
- * the block, for whoever has the missing one, and goes on.  When the spare buffers are used up it
- * waits for its turn, which comes when the places are given, not when anything is written.  So chunks
- * come in about ascending order: workers that take them from one counter never wait for long.
+ * turn and nobody is writing, the worker writes it and all that follow; else it parks the block in a
+ * spare buffer, for whoever has the missing one or is writing, and goes on.  When the spare buffers are
+ * used up it waits for its turn, which comes when earlier blocks have their places, not when they are
+ * written.  So chunks come in about ascending order: workers that take them from one counter never
+ * wait for long.
  *
  * After a kill.  options.table tells where each block lies, and names no block before all its bytes
  * are in the file.  With it and the file, lz4_reader_open_partial() reads what had been written.
@@ -48,9 +49,8 @@ struct lz4_writer_options {
 	struct lz4_image image;
 	int acceleration;
 	/*
-	 * Buffers of a chunk beside the two of each worker, for blocks that wait for their turn.  0 is
-	 * correct and slow when some chunks take longer than others; 2 a worker is enough (measured:
-	 * docs/vmcore.md).
+	 * Buffers of a chunk beside the two of each worker, for blocks that wait for their turn or for
+	 * the writer.  0 is correct and slow; 2 a worker is what docs/vmcore.md measured.
 	 */
 	uint32_t spares;
 	/*

@@ -49,6 +49,7 @@ struct lz4_writer {
 	uint64_t next;        /* first chunk without a place */
 	uint64_t file_end;    /* where it will be */
 	uint64_t written;     /* chunks in the file */
+	uint32_t drainers;    /* threads that write; one, or more when there are no spare buffers */
 	uint64_t *zeros;      /* chunks declared to be holes that may be without a place; dump/bitmap.h */
 	struct lz4_item parked[LZ4_PARKED_MAX]; /* chunk % LZ4_PARKED_MAX */
 	unsigned char **spares;                 /* owned buffers, @nr_spares of them here */
