@@ -94,6 +94,7 @@ static int allow_some(scmp_filter_ctx filter)
 {
 	const struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	const struct scmp_arg_cmp tmpfile = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TMPFILE, O_TMPFILE);
+	const struct scmp_arg_cmp no_tmpfile = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TMPFILE & ~O_DIRECTORY, 0);
 	const struct scmp_arg_cmp thread = SCMP_A0(
 		SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
 	int r;
@@ -108,6 +109,10 @@ static int allow_some(scmp_filter_ctx filter)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!r)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &tmpfile);
+	/* glibc's malloc looks for /proc/sys/vm/overcommit_memory when it trims, and lives without it */
+	if (!r)
+		r = seccomp_rule_add_array(
+			filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1, &no_tmpfile);
 	return r;
 }
 
