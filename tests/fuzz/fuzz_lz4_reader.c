@@ -70,8 +70,7 @@ static void read_all(struct lz4_reader *reader)
 
 		must(r || (!part && !memcmp(piece, whole + off, len)), "pieces are the whole");
 	}
-	if (size)
-		(void)lz4_reader_read(reader, size - 1, piece, 1);
+	must(!size || lz4_reader_read(reader, size - 1, piece, 1) <= 0, "0 or an error at the end");
 	must(lz4_reader_read(reader, size, piece, 1) == -EINVAL, "nothing behind the image");
 }
 
@@ -88,13 +87,14 @@ static void check(int r, struct lz4_reader *reader)
 static void partial(const uint8_t *data, size_t size)
 {
 	size_t table = size < 3 ? 0 : data[1] | (size_t)data[2] << 8;
-	struct lz4_reader *reader = NULL;
-	int fd;
+	struct lz4_reader *reader;
+	int fd, r;
 
 	if (size < 3 || table > size - 3)
 		return;
 	fd = file_of(0, data + 3 + table, size - 3 - table);
-	check(lz4_reader_open_partial(fd, file_of(1, data + 3, table), 0, &reader), reader);
+	r = lz4_reader_open_partial(fd, file_of(1, data + 3, table), 0, &reader);
+	check(r, reader);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
