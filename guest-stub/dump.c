@@ -128,7 +128,9 @@ static enum step step(struct cpu *cpu, struct window *w)
 		return result;
 	}
 	from = w->next;
-	len = w->end - from < dump.piece ? w->end - from : dump.piece;
+	/* pieces end at their own multiples, so that huge pages are moved whole */
+	len = dump.piece - from % dump.piece;
+	len = w->end - from < len ? w->end - from : len;
 	w->next += len;
 	w->moving++;
 	if (!dump.driver->in_order)

@@ -28,6 +28,7 @@ void guest_dump_init(struct guest_dump *dump)
 	memset(dump, 0, sizeof(*dump));
 	dump->file_fd = -1;
 	pthread_mutex_init(&dump->lock, NULL);
+	pthread_mutex_init(&dump->writer, NULL);
 }
 
 static uint64_t end_of_addresses(const struct kvm *kvm)
@@ -148,9 +149,26 @@ static uint64_t hole_at(const struct vm *vm, uint64_t off, uint64_t len)
 	return u64_min((uint64_t)data - head - off, len);
 }
 
+/*
+ * From the mapping: a source or a target without memory is an error, not a SIGBUS.  tmpfs takes one writer
+ * a file and lets the others spin for it: they sleep instead.  Mapping the source first keeps the kernel
+ * from copying a huge page in pieces.
+ */
+static int write_piece(struct vm *vm, uint64_t from, uint64_t to, uint64_t len)
+{
+	struct guest_dump *dump = &vm->guest_dump;
+	uint64_t start = u64_align_down(from, PAGE_SIZE_4K);
+	int err;
+
+	(void)madvise(vm->region.map + start, from + len - start, MADV_POPULATE_READ);
+	pthread_mutex_lock(&dump->writer);
+	err = io_pwrite_full(dump->file_fd, vm->region.map + from, len, vm->region.layout.head + to);
+	pthread_mutex_unlock(&dump->writer);
+	return err;
+}
+
 int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
 {
-	const struct dump_layout *layout = &vm->region.layout;
 	struct guest_dump *dump = &vm->guest_dump;
 	uint64_t from, to;
 	int32_t status;
@@ -159,7 +177,7 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 		return FW_ENOTSUP;
 	if (!stream || stream > FW_STREAMS_MAX)
 		return FW_EINVAL;
-	if (dump_layout_offset(layout, buf, len, &from))
+	if (dump_layout_offset(&vm->region.layout, buf, len, &from))
 		return FW_EFAULT;
 	status = reserve(dump, stream, len, &to);
 	for (uint64_t done = 0; status == FW_OK && done < len;) {
@@ -169,11 +187,9 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 			len - done - skip, WRITE_PIECE - (from + done + skip) % WRITE_PIECE);
 
 		done += skip;
-		/* from the mapping: a source or a target without memory is an error, not a SIGBUS */
 		if (atomic_load(&vm->stopping))
 			status = FW_EBUSY;
-		else if (io_pwrite_full(dump->file_fd, vm->region.map + from + done, part,
-				 layout->head + to + done))
+		else if (write_piece(vm, from + done, to + done, part))
 			status = FW_ENOSPC;
 		done += part;
 	}
@@ -329,4 +345,5 @@ void guest_dump_fini(struct vm *vm)
 		close(dump->file_fd);
 	dump->file_fd = -1;
 	pthread_mutex_destroy(&dump->lock);
+	pthread_mutex_destroy(&dump->writer);
 }

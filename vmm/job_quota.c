@@ -12,15 +12,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* Bytes behind the dead VM's memory: no dump of it occupies more. */
-static uint64_t populated(const struct dump_job *job)
-{
-	struct stat st;
-
-	return fstat(job->region_fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512 /* its unit */;
-}
 
 bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 {
@@ -28,7 +19,7 @@ bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 	struct quota_limits limits = {.max_count = config->dump.max_count,
 		.max_bytes = config->dump.max_bytes,
 		.rotate = config->dump.rotate};
-	uint64_t need = populated(job), waiting = 0;
+	uint64_t need = job->populated, waiting = 0;
 	struct quota_plan plan;
 	char why[256], text[320];
 
@@ -38,7 +29,7 @@ bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 		if (other == job || other->finished)
 			continue;
 		waiting++;
-		need += populated(other);
+		need += other->populated;
 	}
 	if (limits.max_count && waiting >= limits.max_count) {
 		jobs_give_up(guest, job, "dump.max_count dumps are under way already");

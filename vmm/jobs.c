@@ -196,7 +196,8 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 
 void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 {
-	bool in_place = dump_strategies[job->record->options.strategy].in_place;
+	bool in_place = dump_strategies[job->record->options.strategy].in_place &&
+			!dump_strategies[job->record->options.strategy].scratch;
 	struct publish_names names;
 
 	jobs_names(job, &names);
@@ -220,6 +221,19 @@ static struct dump_job *find_job(struct guest *guest, uint32_t generation)
 	return NULL;
 }
 
+/* How many pages each selector kept out of the dump, and which selectors were not believed. */
+static void report_excluded(const struct dump_job *job)
+{
+	const struct dumper_event *event = &job->last;
+
+	for (size_t i = 0; i < dump_nr_selectors && i < ARRAY_LEN(event->excluded); i++)
+		if (event->excluded[i])
+			log_info("generation %u: %" PRIu64 " pages excluded by selector %s", job->generation,
+				event->excluded[i], dump_selectors[i].name);
+	if (event->text[0])
+		log_warn("generation %u: %s", job->generation, event->text);
+}
+
 static void report_done(struct guest *guest, struct dump_job *job)
 {
 	uint64_t crash = atomic_load(&job->record->moments[DUMP_MOMENT_CRASH]);
@@ -238,6 +252,7 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		EV_STR("name", job->record->name), EV_STR("file", names.final),
 		EV_U64("dumped", job->last.dumped), EV_U64("released", job->last.released),
 		EV_U64("file_bytes", job->last.file_bytes));
+	report_excluded(job);
 	finish(guest, job, false);
 }
 
