@@ -163,6 +163,7 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 int strategy_vmapp(struct dump_engine *engine);
 int strategy_guest(struct dump_engine *engine);
 int strategy_remap(struct dump_engine *engine);
+int strategy_hybrid(struct dump_engine *engine);
 int select_zero(struct dump_engine *engine, uint64_t index, uint64_t *ret_excluded);
 int select_list(struct dump_engine *engine);
 int select_pages(struct dump_engine *engine);

@@ -9,6 +9,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/filemap.h"
+#include "dump/select.h"
 #include "dump/sink.h"
 #include "dump/tables.h"
 
@@ -40,15 +41,25 @@ static int lock_file(struct dump_engine *engine, int fd, const char *name)
 
 /* ---- the region --------------------------------------------------------------------------------------- */
 
+/* Tables of @fd: new ones, or those of an earlier engine if it had got beyond preparing them. */
+static int open_tables(
+	struct dump_engine *engine, struct dump_tail *tail, int fd, uint32_t role, bool adopt)
+{
+	int r;
+
+	if (!adopt)
+		return dump_tail_init(tail, fd, engine->record, role);
+	r = dump_tail_adopt(tail, fd, engine->record, role, &engine->found);
+	if (engine->found == VMCORE_STATE_PREPARING)
+		engine->found = 0;
+	return r;
+}
+
 /* Where the dump's tables are in the region itself. */
 static int open_region_tables(struct dump_engine *engine)
 {
-	struct dump_tail *tail = engine->strategy->scratch ? &engine->seal : &engine->tail;
-
-	if (engine->resume)
-		return dump_tail_adopt(
-			tail, engine->region_fd, engine->record, VMCORE_ROLE_REGION, &engine->found);
-	return dump_tail_init(tail, engine->region_fd, engine->record, VMCORE_ROLE_REGION);
+	return open_tables(engine, engine->strategy->scratch ? &engine->seal : &engine->tail,
+		engine->region_fd, VMCORE_ROLE_REGION, engine->resume);
 }
 
 static int write_region_trailer(const struct dump_engine *engine)
@@ -156,11 +167,8 @@ static int fill_dump(struct dump_engine *engine)
 
 	if (engine->sink->compressed)
 		return 0; /* the tables are the region's, the head comes with the sink */
-	if (engine->resume && engine->given_dump_fd >= 0)
-		r = dump_tail_adopt(
-			&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP, &engine->found);
-	else
-		r = dump_tail_init(&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP);
+	r = open_tables(engine, &engine->tail, engine->dump_fd, VMCORE_ROLE_DUMP,
+		engine->resume && engine->given_dump_fd >= 0);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot make the tables of %s", engine->names.dump_partial);
@@ -244,6 +252,7 @@ static int seal_region(struct dump_engine *engine)
 			engine, r, "cannot fill in the tables of %s", engine->names.region_partial);
 	unlinkat(engine->out_dir_fd, engine->names.dump_partial, 0);
 	engine->dump_linked = false;
+	dump_select_fini(engine); /* its bits may be in what goes now */
 	dump_tail_fini(&engine->tail);
 	engine->tail = *seal;
 	*seal = (struct dump_tail){.fd = -1};

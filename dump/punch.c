@@ -24,9 +24,17 @@ void punch_init(struct punch *punch, struct dump_engine *engine)
 	*punch = (struct punch){.engine = engine, .before = punch_host_bytes(engine)};
 }
 
+void punch_count(struct punch *punch)
+{
+	uint64_t after = punch_host_bytes(punch->engine);
+
+	if (after < punch->before)
+		dump_engine_released(punch->engine, punch->before - after);
+	punch->before = after;
+}
+
 int punch_flush(struct punch *punch)
 {
-	uint64_t after;
 	int r = 0;
 
 	if (punch->end > punch->start)
@@ -34,10 +42,7 @@ int punch_flush(struct punch *punch)
 	if (r)
 		return r;
 	punch->start = punch->end = 0;
-	after = punch_host_bytes(punch->engine);
-	if (after < punch->before)
-		dump_engine_released(punch->engine, punch->before - after);
-	punch->before = after;
+	punch_count(punch);
 	return 0;
 }
 

@@ -23,6 +23,9 @@ int warn_unused punch_unwanted(struct punch *punch, uint64_t start, uint64_t end
 /* Punches what waits, and counts what was given back. */
 int warn_unused punch_flush(struct punch *punch);
 
+/* Counts what was given back since it was last asked, whoever punched. */
+void punch_count(struct punch *punch);
+
 /* Host memory behind the region, RAM only but for some KiB of tables; 0 if it cannot be asked. */
 uint64_t punch_host_bytes(const struct dump_engine *engine);
 

@@ -25,6 +25,12 @@ const struct dump_strategy dump_strategies[] = {
 		.guest_mode = FW_DUMP_MODE_VMM,
 		.in_place = true,
 		.run = strategy_remap},
+	{.name = "hybrid",
+		.help = "as remap, but the few wanted pages of a chunk are moved to give it back whole",
+		.guest_mode = FW_DUMP_MODE_VMM,
+		.in_place = true,
+		.scratch = true,
+		.run = strategy_hybrid},
 };
 const size_t dump_nr_strategies = ARRAY_LEN(dump_strategies);
 

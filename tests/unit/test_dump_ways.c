@@ -46,6 +46,10 @@ static const struct way {
 	{"remap", "none", "zero", 1, DUMP_ORDER_ASCENDING},
 	{"remap", "none", "pages", 1, DUMP_ORDER_ASCENDING},
 	{"remap", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING},
+	{"hybrid", "none", "all", 1, DUMP_ORDER_ASCENDING},
+	{"hybrid", "none", "zero", 1, DUMP_ORDER_ASCENDING},
+	{"hybrid", "none", "pages", 1, DUMP_ORDER_ASCENDING},
+	{"hybrid", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING},
 };
 
 static uint32_t find_strategy(const char *name)
