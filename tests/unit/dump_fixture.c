@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,6 +65,26 @@ void fixture_fini(struct dump_fixture *f)
 	dump_record_unmap(f->record);
 }
 
+bool fixture_mount(struct dump_fixture *f, const char *options)
+{
+	int fd;
+
+	if (mount("minivmm-test", f->dir, "tmpfs", 0, options) < 0)
+		return false;
+	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	/* Detached right away: gone with the last descriptor, also when the test fails. */
+	ck_assert_int_eq(umount2(f->dir, MNT_DETACH), 0);
+	rmdir(f->dir);
+	close(f->dir_fd);
+	close(f->region_fd);
+	f->dir_fd = fd;
+	f->region_fd = openat(fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(f->region_fd, 0);
+	ck_assert_int_eq(ftruncate(f->region_fd, (off_t)dump_layout_file_size(&f->layout)), 0);
+	return true;
+}
+
 static void page_contents(uint64_t page, uint64_t seed, uint64_t words[512])
 {
 	for (uint64_t i = 0; i < 512; i++)
@@ -104,8 +125,7 @@ uint64_t fixture_bad_pages(int fd, uint64_t head, uint64_t first, uint64_t count
 
 struct dump_engine fixture_engine(struct dump_fixture *f)
 {
-	return (struct dump_engine){
-		.record = f->record,
+	return (struct dump_engine){.record = f->record,
 		.region_fd = f->region_fd,
 		.region_dir_fd = f->dir_fd,
 		.dir_fd = f->dir_fd,

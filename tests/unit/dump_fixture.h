@@ -49,6 +49,12 @@ struct elf_view {
 void fixture_init(struct dump_fixture *f, uint64_t ram, uint64_t hole, uint32_t nr_cpus);
 void fixture_fini(struct dump_fixture *f); /* removes the directory and what is in it */
 
+/*
+ * Swaps the directory and the region for empty ones on a tmpfs of their own, mounted with @options; false
+ * and errno if this process may not.
+ */
+bool fixture_mount(struct dump_fixture *f, const char *options);
+
 /* Fills pages [@first, @first + @count) of RAM with contents made of page number and @seed. */
 void fixture_fill(struct dump_fixture *f, uint64_t first, uint64_t count, uint64_t seed);
 

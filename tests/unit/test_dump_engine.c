@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -311,34 +310,13 @@ START_TEST(a_file_size_limit_fails_the_dump_and_keeps_the_region)
 }
 END_TEST
 
-/* Swaps the fixture's directory and region for ones on a tmpfs of its own; false if not permitted. */
-static bool mount_own(struct dump_fixture *f, const char *options)
-{
-	int fd;
-
-	if (mount("minivmm-test", f->dir, "tmpfs", 0, options) < 0)
-		return false;
-	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	/* Detached right away: gone with the last descriptor, also when the test fails. */
-	ck_assert_int_eq(umount2(f->dir, MNT_DETACH), 0);
-	rmdir(f->dir);
-	close(f->dir_fd);
-	close(f->region_fd);
-	f->dir_fd = fd;
-	f->region_fd = openat(fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	ck_assert_int_ge(f->region_fd, 0);
-	ck_assert_int_eq(ftruncate(f->region_fd, (off_t)dump_layout_file_size(&f->layout)), 0);
-	return true;
-}
-
 START_TEST(a_full_file_system_is_found_before_anything_is_released)
 {
 	struct dump_fixture f;
 	struct dump_engine engine;
 
 	fixture_init(&f, MIB(8), GIB(3), 1);
-	if (mount_own(&f, "size=9m")) {
+	if (fixture_mount(&f, "size=9m")) {
 		fixture_fill(&f, 0, 2048, SEED);
 		engine = fixture_engine(&f);
 		ck_assert_int_eq(dump_engine_run(&engine), -ENOSPC);
@@ -359,7 +337,7 @@ START_TEST(room_for_one_chunk_is_enough_for_a_whole_dump)
 	struct dump_engine engine;
 
 	fixture_init(&f, MIB(64), GIB(3), 1);
-	if (mount_own(&f, "size=67m")) {
+	if (fixture_mount(&f, "size=67m")) {
 		fixture_fill(&f, 0, 64 * 256, SEED);
 		engine = fixture_engine(&f);
 		ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
@@ -395,7 +373,7 @@ START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
 	int dump;
 
 	fixture_init(&f, MIB(16), GIB(3), 1);
-	if (mount_own(&f, "size=32m")) {
+	if (fixture_mount(&f, "size=32m")) {
 		fixture_fill(&f, 0, 4096, SEED);
 		engine = fixture_engine(&f);
 		engine.notify = eat_space;
@@ -443,7 +421,7 @@ START_TEST(several_workers_on_huge_pages_copy_every_page)
 	int fd;
 
 	fixture_init(&f, MIB(64) + PAGE_SIZE_4K, MIB(5), 1);
-	if (mount_own(&f, "huge=always,size=160m")) {
+	if (fixture_mount(&f, "huge=always,size=160m")) {
 		f.record->options.workers = 4;
 		fixture_fill(&f, 0, 64 * 256 + 1, SEED);
 		engine = fixture_engine(&f);
@@ -468,7 +446,7 @@ START_TEST(several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills
 	struct dump_engine engine;
 
 	fixture_init(&f, MIB(64), GIB(3), 1);
-	if (mount_own(&f, "huge=always,size=80m")) {
+	if (fixture_mount(&f, "huge=always,size=80m")) {
 		f.record->options.workers = 4;
 		fixture_fill(&f, 0, 64 * 256, SEED);
 		engine = fixture_engine(&f);

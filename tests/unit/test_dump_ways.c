@@ -1,222 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/unit/test_dump_ways.c - every way of dumping keeps the same promises: strategy x sink x selector x
- * order x workers give the same pages, the same holes and the same names.
- *
- * The guest: runs of pages with contents, pages of zeros with memory behind them, holes, and a descriptor
- * array that calls some of them free.
+ * order x workers give the same pages, the same holes and the same names; also when the engine is killed
+ * in the middle and another one goes on.
  */
-#include "tests/unit/dump_fixture.h"
+#include "tests/unit/dump_ways.h"
 #include "tests/unit/suites.h"
-
-#include "dump/base/io.h"
-#include "dump/lz4_reader.h"
-#include "dump/select.h"
-#include "dump/sink.h"
-#include "dump/tables.h"
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-#define SEED 4711
-#define PAGES (24 * 512 + 37)
-/* the descriptor array lies at these pages, and describes all */
-#define DESC_PAGE 8
-#define DESC_PAGES ((PAGES * sizeof(struct fw_page_desc) + 4095) / 4096)
-
-static const struct way {
-	const char *strategy, *sink, *select;
-	uint32_t workers, order;
-} ways[] = {
-	{"vmapp", "none", "all", 1, DUMP_ORDER_ASCENDING},
-	{"vmapp", "none", "all", 3, DUMP_ORDER_DESCENDING},
-	{"vmapp", "none", "zero", 2, DUMP_ORDER_DESCENDING},
-	{"vmapp", "none", "pages", 1, DUMP_ORDER_ASCENDING},
-	{"vmapp", "none", "zero,pages", 4, DUMP_ORDER_ASCENDING},
-	{"vmapp", "lz4", "all", 1, DUMP_ORDER_ASCENDING},
-	{"vmapp", "lz4", "all", 4, DUMP_ORDER_ASCENDING},
-	{"vmapp", "lz4", "zero", 2, DUMP_ORDER_ASCENDING},
-	{"vmapp", "lz4", "pages", 1, DUMP_ORDER_ASCENDING},
-	{"vmapp", "lz4", "zero,pages", 3, DUMP_ORDER_ASCENDING},
-	{"remap", "none", "all", 1, DUMP_ORDER_ASCENDING},
-	{"remap", "none", "zero", 1, DUMP_ORDER_ASCENDING},
-	{"remap", "none", "pages", 1, DUMP_ORDER_ASCENDING},
-	{"remap", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING},
-	{"hybrid", "none", "all", 1, DUMP_ORDER_ASCENDING},
-	{"hybrid", "none", "zero", 1, DUMP_ORDER_ASCENDING},
-	{"hybrid", "none", "pages", 1, DUMP_ORDER_ASCENDING},
-	{"hybrid", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING},
-};
-
-static uint32_t find_strategy(const char *name)
-{
-	for (size_t i = 0; i < dump_nr_strategies; i++)
-		if (!strcmp(dump_strategies[i].name, name))
-			return (uint32_t)i;
-	ck_abort_msg("no strategy %s", name);
-	return 0;
-}
-
-static uint32_t find_sink(const char *name)
-{
-	for (size_t i = 0; i < dump_nr_sinks; i++)
-		if (!strcmp(dump_sinks[i]->name, name))
-			return (uint32_t)i;
-	ck_abort_msg("no sink %s", name);
-	return 0;
-}
-
-/* What the guest has at each page. */
-enum what { HOLE, ZERO, DATA };
-
-static enum what what_is(uint64_t page)
-{
-	if (page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
-		return DATA;
-	if (page >= 6 * 512 && page < 9 * 512)
-		return HOLE;
-	if (page >= 10 * 512 && page < 12 * 512)
-		return ZERO;
-	switch (page * 2654435761u >> 7 & 7) {
-	case 0:
-		return HOLE;
-	case 1:
-		return ZERO;
-	default:
-		return DATA;
-	}
-}
-
-static bool is_free(uint64_t page)
-{
-	if (page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
-		return false;
-	return (page >= 13 * 512 && page < 16 * 512 - 3) || (page * 40503u >> 5 & 3) == 1;
-}
-
-static void make_guest(struct dump_fixture *f)
-{
-	static const unsigned char zeros[4096];
-	struct fw_page_desc *descs = calloc(DESC_PAGES, 4096);
-
-	for (uint64_t page = 0; page < PAGES; page++) {
-		off_t at = (off_t)(f->layout.head + page * 4096);
-
-		if (what_is(page) == DATA)
-			fixture_fill(f, page, 1, SEED);
-		else if (what_is(page) == ZERO)
-			ck_assert_int_eq(pwrite(f->region_fd, zeros, 4096, at), 4096);
-		descs[page].refcount = is_free(page) ? 0 : 1;
-	}
-	ck_assert_int_eq(io_pwrite_full(f->region_fd, descs, DESC_PAGES * 4096ul,
-				 f->layout.head + DESC_PAGE * 4096ul),
-		0);
-	free(descs);
-	f->record->panic.page_desc = DESC_PAGE * 4096ul;
-	f->record->panic.nr_page_desc = PAGES;
-}
-
-static void setup_way(struct dump_fixture *f, const struct way *way)
-{
-	fixture_init(f, PAGES * 4096ull, PAGES * 4096ull, 2);
-	f->record->options.strategy = find_strategy(way->strategy);
-	f->record->options.sink = find_sink(way->sink);
-	f->record->options.workers = way->workers;
-	f->record->options.order = way->order;
-	ck_assert_int_eq(dump_select_parse(way->select, &f->record->options.selectors), 0);
-	make_guest(f);
-}
-
-static bool is_selected(const struct way *way, uint64_t page)
-{
-	return !strstr(way->select, "pages") || !is_free(page);
-}
-
-/* ---- the published file, by readers that share no code with the writers ----------------------------- */
-
-struct file {
-	int fd;
-	struct lz4_reader *lz4; /* NULL = the file is the image */
-};
-
-static void file_read(const struct file *file, uint64_t off, void *buf, size_t len)
-{
-	int r = file->lz4 ? lz4_reader_read(file->lz4, off, buf, len)
-			  : io_pread_full(file->fd, buf, len, off);
-
-	ck_assert_msg(!r, "offset %#llx: %s", (unsigned long long)off, strerror(-r));
-}
-
-static void file_open(struct file *file, const struct dump_fixture *f, const struct way *way)
-{
-	bool lz4 = !strcmp(way->sink, "lz4");
-
-	*file = (struct file){
-		.fd = fixture_open(f, lz4 ? "guest-test-g0.vmcore.lz4" : "guest-test-g0.vmcore")};
-	if (lz4)
-		ck_assert_int_eq(lz4_reader_open(file->fd, 0, &file->lz4), 0);
-}
-
-static void file_close(struct file *file)
-{
-	lz4_reader_close(file->lz4);
-	close(file->fd);
-}
-
-static void check_page(const struct dump_fixture *f, const struct way *way, const struct file *file,
-	const unsigned char *bitmap, uint64_t page)
-{
-	static const unsigned char zeros[4096];
-	bool selected = is_selected(way, page), wanted = selected && what_is(page) == DATA;
-	uint64_t off = f->layout.head + page * 4096;
-	unsigned char got[4096], want[4096];
-
-	ck_assert_msg(!!(bitmap[page / 8] & 1 << page % 8) == selected, "bit of page %llu",
-		(unsigned long long)page);
-	file_read(file, off, got, sizeof(got));
-	memcpy(want, zeros, sizeof(want));
-	if (wanted && page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
-		memcpy(want, got, sizeof(want)); /* judged by the bitmap */
-	else if (wanted)
-		fixture_page(page, SEED, want);
-	ck_assert_msg(!memcmp(got, want, sizeof(got)), "page %llu", (unsigned long long)page);
-	/* what is not selected takes no memory, nor do zeros that were looked for */
-	if (!file->lz4 && !wanted && (!selected || what_is(page) == HOLE || strstr(way->select, "zero")))
-		ck_assert_msg(!fixture_populated(file->fd, off, 4096), "page %llu is no hole",
-			(unsigned long long)page);
-}
-
-static void check_dump(const struct dump_fixture *f, const struct way *way)
-{
-	struct vmcore_places places = vmcore_places(&f->layout, f->record->options.chunk);
-	unsigned char *bitmap = malloc(places.bitmap_bytes), *progress = malloc(places.progress_bytes);
-	struct vmcore_trailer trailer;
-	unsigned char ident[4];
-	struct file file;
-
-	file_open(&file, f, way);
-	file_read(&file, 0, ident, sizeof(ident));
-	ck_assert_mem_eq(ident, "\177ELF", 4);
-	file_read(&file, places.trailer_off, &trailer, sizeof(trailer));
-	ck_assert_mem_eq(trailer.magic, VMCORE_TRAILER_MAGIC, 8);
-	ck_assert_uint_eq(trailer.role, VMCORE_ROLE_DUMP);
-	ck_assert_uint_eq(trailer.state, VMCORE_STATE_COMPLETE);
-	ck_assert_int_eq(trailer.error, 0);
-	file_read(&file, places.bitmap_off, bitmap, places.bitmap_bytes);
-	file_read(&file, places.progress_off, progress, places.progress_bytes);
-	for (uint64_t i = 0; i < places.progress_bytes; i++)
-		ck_assert_uint_eq(progress[i], VMCORE_CHUNK_DONE);
-	for (uint64_t page = 0; page < PAGES; page++)
-		check_page(f, way, &file, bitmap, page);
-	file_close(&file);
-	ck_assert_uint_eq(fixture_nr_files(f), 1);
-	free(bitmap);
-	free(progress);
-}
 
 START_TEST(every_way_of_dumping_gives_the_same_pages_and_holes)
 {
@@ -224,14 +22,89 @@ START_TEST(every_way_of_dumping_gives_the_same_pages_and_holes)
 	struct dump_fixture f;
 	struct dump_engine engine;
 
-	setup_way(&f, way);
+	if (!way_setup(&f, way))
+		return;
 	engine = fixture_engine(&f);
 	ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
 	ck_assert_uint_eq(engine.done, f.layout.ram);
 	ck_assert_uint_le(engine.released, f.layout.ram);
 	ck_assert_uint_le(engine.dumped, f.layout.ram);
-	check_dump(&f, way);
+	way_check(&f, way, f.dir_fd);
+	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 	fixture_fini(&f);
+}
+END_TEST
+
+/* ---- killed and resumed --------------------------------------------------------------------------------- */
+
+/* The engine in a process of its own, which dies after @us microseconds, or at its end. */
+static void run_and_kill(struct dump_fixture *f, unsigned us, bool resume, int given)
+{
+	struct dump_engine engine = fixture_engine(f);
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (!child) {
+		engine.resume = resume;
+		engine.given_dump_fd = given;
+		_exit(dump_engine_run(&engine) ? 1 : 0);
+	}
+	usleep(us);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+/* What the VMM does: the dump under its partial name, or the final one, or nothing. */
+static int open_what_is_left(const struct dump_fixture *f, const struct way *way)
+{
+	struct publish_names names;
+	int fd;
+
+	way_names(way, &names);
+	fd = openat(f->dir_fd, names.dump_partial, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 ? fd : openat(f->dir_fd, names.final, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void resume(struct dump_fixture *f, const struct way *way)
+{
+	struct dump_engine engine = fixture_engine(f);
+
+	engine.resume = true;
+	engine.given_dump_fd = open_what_is_left(f, way);
+	ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
+	ck_assert_uint_le(engine.released, f->layout.ram);
+	ck_assert_uint_le(engine.dumped, f->layout.ram);
+	if (engine.given_dump_fd >= 0)
+		close(engine.given_dump_fd);
+	way_check(f, way, f->dir_fd);
+	ck_assert_uint_eq(fixture_nr_files(f), 1);
+}
+
+/* One killed twice, at random moments, and then left to work to the end. */
+static void kill_and_resume(const struct way *way)
+{
+	struct dump_fixture f;
+	int left;
+
+	if (!way_setup(&f, way))
+		return;
+	f.record->options.chunk = way->huge ? MIB(2) : KIB(64);
+	run_and_kill(&f, (unsigned)random() % 15000, false, -1);
+	left = open_what_is_left(&f, way);
+	run_and_kill(&f, (unsigned)random() % 15000, true, left);
+	if (left >= 0)
+		close(left);
+	resume(&f, way);
+	fixture_fini(&f);
+}
+
+START_TEST(an_engine_that_is_killed_at_any_moment_is_replaced_by_one_that_goes_on)
+{
+	const struct way *way = &ways[_i];
+
+	srandom((unsigned)getpid());
+	for (int i = 0; i < 4; i++)
+		kill_and_resume(way);
 }
 END_TEST
 
@@ -241,7 +114,9 @@ Suite *suite_dump_ways(void)
 	TCase *tc = tcase_create("ways");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, every_way_of_dumping_gives_the_same_pages_and_holes, 0, ARRAY_LEN(ways));
+	tcase_add_loop_test(tc, every_way_of_dumping_gives_the_same_pages_and_holes, 0, nr_ways);
+	tcase_add_loop_test(
+		tc, an_engine_that_is_killed_at_any_moment_is_replaced_by_one_that_goes_on, 0, nr_ways);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/dump_ways.c - see dump_ways.h */
+#include "tests/unit/dump_ways.h"
+
+#include "dump/base/io.h"
+#include "dump/lz4_reader.h"
+#include "dump/select.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEED 4711
+#define PAGES (24 * 512 + 37)
+/* the descriptor array lies at these pages, and describes all */
+#define DESC_PAGE 8
+#define DESC_PAGES ((PAGES * sizeof(struct fw_page_desc) + 4095) / 4096)
+
+const struct way ways[] = {
+	{"vmapp", "none", "all", 1, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "none", "all", 3, DUMP_ORDER_DESCENDING, false},
+	{"vmapp", "none", "zero", 2, DUMP_ORDER_DESCENDING, false},
+	{"vmapp", "none", "pages", 1, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "none", "zero,pages", 4, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "lz4", "all", 1, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "lz4", "all", 4, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "lz4", "zero", 2, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "lz4", "pages", 1, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "lz4", "zero,pages", 3, DUMP_ORDER_ASCENDING, false},
+	{"remap", "none", "all", 1, DUMP_ORDER_ASCENDING, false},
+	{"remap", "none", "zero", 1, DUMP_ORDER_ASCENDING, false},
+	{"remap", "none", "pages", 1, DUMP_ORDER_ASCENDING, false},
+	{"remap", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING, false},
+	{"hybrid", "none", "all", 1, DUMP_ORDER_ASCENDING, false},
+	{"hybrid", "none", "zero", 1, DUMP_ORDER_ASCENDING, false},
+	{"hybrid", "none", "pages", 1, DUMP_ORDER_ASCENDING, false},
+	{"hybrid", "none", "zero,pages", 2, DUMP_ORDER_ASCENDING, false},
+	{"vmapp", "none", "pages", 2, DUMP_ORDER_ASCENDING, true},
+	{"vmapp", "lz4", "zero,pages", 2, DUMP_ORDER_ASCENDING, true},
+	{"remap", "none", "zero,pages", 1, DUMP_ORDER_ASCENDING, true},
+	{"hybrid", "none", "all", 1, DUMP_ORDER_ASCENDING, true},
+	{"hybrid", "none", "pages", 1, DUMP_ORDER_ASCENDING, true},
+	{"hybrid", "none", "zero,pages", 1, DUMP_ORDER_ASCENDING, true},
+};
+const int nr_ways = ARRAY_LEN(ways);
+
+static uint32_t find_strategy(const char *name)
+{
+	for (size_t i = 0; i < dump_nr_strategies; i++)
+		if (!strcmp(dump_strategies[i].name, name))
+			return (uint32_t)i;
+	ck_abort_msg("no strategy %s", name);
+	return 0;
+}
+
+static uint32_t find_sink(const char *name)
+{
+	for (size_t i = 0; i < dump_nr_sinks; i++)
+		if (!strcmp(dump_sinks[i]->name, name))
+			return (uint32_t)i;
+	ck_abort_msg("no sink %s", name);
+	return 0;
+}
+
+/* What the guest has at each page. */
+enum what { HOLE, ZERO, DATA };
+
+static enum what what_is(uint64_t page)
+{
+	if (page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
+		return DATA;
+	if (page >= 6 * 512 && page < 9 * 512)
+		return HOLE;
+	if (page >= 10 * 512 && page < 12 * 512)
+		return ZERO;
+	switch (page * 2654435761u >> 7 & 7) {
+	case 0:
+		return HOLE;
+	case 1:
+		return ZERO;
+	default:
+		return DATA;
+	}
+}
+
+static bool is_free(uint64_t page)
+{
+	if (page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
+		return false;
+	return (page >= 13 * 512 && page < 16 * 512 - 3) || (page * 40503u >> 5 & 3) == 1;
+}
+
+static void make_guest(struct dump_fixture *f)
+{
+	static const unsigned char zeros[4096];
+	struct fw_page_desc *descs = calloc(DESC_PAGES, 4096);
+
+	for (uint64_t page = 0; page < PAGES; page++) {
+		off_t at = (off_t)(f->layout.head + page * 4096);
+
+		if (what_is(page) == DATA)
+			fixture_fill(f, page, 1, SEED);
+		else if (what_is(page) == ZERO)
+			ck_assert_int_eq(pwrite(f->region_fd, zeros, 4096, at), 4096);
+		descs[page].refcount = is_free(page) ? 0 : 1;
+	}
+	ck_assert_int_eq(io_pwrite_full(f->region_fd, descs, DESC_PAGES * 4096ul,
+				 f->layout.head + DESC_PAGE * 4096ul),
+		0);
+	free(descs);
+	f->record->panic.page_desc = DESC_PAGE * 4096ul;
+	f->record->panic.nr_page_desc = PAGES;
+}
+
+bool way_setup(struct dump_fixture *f, const struct way *way)
+{
+	fixture_init(f, PAGES * 4096ull, PAGES * 4096ull, 2);
+	if (way->huge && !fixture_mount(f, "huge=always,size=256m")) {
+		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		fixture_fini(f);
+		return false;
+	}
+	f->record->options.strategy = find_strategy(way->strategy);
+	f->record->options.sink = find_sink(way->sink);
+	f->record->options.workers = way->workers;
+	f->record->options.order = way->order;
+	ck_assert_int_eq(dump_select_parse(way->select, &f->record->options.selectors), 0);
+	make_guest(f);
+	return true;
+}
+
+static bool is_selected(const struct way *way, uint64_t page)
+{
+	return !strstr(way->select, "pages") || !is_free(page);
+}
+
+/* ---- the published file, by readers that share no code with the writers ----------------------------- */
+
+struct file {
+	int fd;
+	struct lz4_reader *lz4; /* NULL = the file is the image */
+};
+
+static void file_read(const struct file *file, uint64_t off, void *buf, size_t len)
+{
+	int r = file->lz4 ? lz4_reader_read(file->lz4, off, buf, len)
+			  : io_pread_full(file->fd, buf, len, off);
+
+	ck_assert_msg(!r, "offset %#llx: %s", (unsigned long long)off, strerror(-r));
+}
+
+void way_names(const struct way *way, struct publish_names *ret)
+{
+	if (!strcmp(way->sink, "lz4"))
+		publish_names_init_lz4(ret, "guest-test-g0");
+	else
+		publish_names_init(ret, "guest-test-g0");
+}
+
+static void file_open(struct file *file, const struct way *way, int dir_fd)
+{
+	struct publish_names names;
+
+	way_names(way, &names);
+	*file = (struct file){.fd = openat(dir_fd, names.final, O_RDONLY | O_CLOEXEC)};
+	ck_assert_msg(file->fd >= 0, "%s: %s", names.final, strerror(errno));
+	if (!strcmp(way->sink, "lz4"))
+		ck_assert_int_eq(lz4_reader_open(file->fd, 0, &file->lz4), 0);
+}
+
+static void file_close(struct file *file)
+{
+	lz4_reader_close(file->lz4);
+	close(file->fd);
+}
+
+static void check_page(const struct dump_fixture *f, const struct way *way, const struct file *file,
+	const unsigned char *bitmap, uint64_t page)
+{
+	static const unsigned char zeros[4096];
+	bool selected = is_selected(way, page), wanted = selected && what_is(page) == DATA;
+	uint64_t off = f->layout.head + page * 4096;
+	unsigned char got[4096], want[4096];
+
+	ck_assert_msg(!!(bitmap[page / 8] & 1 << page % 8) == selected, "bit of page %llu",
+		(unsigned long long)page);
+	file_read(file, off, got, sizeof(got));
+	memcpy(want, zeros, sizeof(want));
+	if (wanted && page >= DESC_PAGE && page < DESC_PAGE + DESC_PAGES)
+		memcpy(want, got, sizeof(want)); /* judged by the bitmap */
+	else if (wanted)
+		fixture_page(page, SEED, want);
+	ck_assert_msg(!memcmp(got, want, sizeof(got)), "page %llu", (unsigned long long)page);
+	/* what is not selected takes no memory, nor do zeros that were looked for */
+	if (!file->lz4 && !way->huge && !wanted &&
+		(!selected || what_is(page) == HOLE || strstr(way->select, "zero")))
+		ck_assert_msg(!fixture_populated(file->fd, off, 4096), "page %llu is no hole",
+			(unsigned long long)page);
+}
+
+void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd)
+{
+	struct vmcore_places places = vmcore_places(&f->layout, f->record->options.chunk);
+	unsigned char *bitmap = malloc(places.bitmap_bytes), *progress = malloc(places.progress_bytes);
+	struct vmcore_trailer trailer;
+	unsigned char ident[4];
+	struct file file;
+
+	file_open(&file, way, dir_fd);
+	file_read(&file, 0, ident, sizeof(ident));
+	ck_assert_mem_eq(ident, "\177ELF", 4);
+	file_read(&file, places.trailer_off, &trailer, sizeof(trailer));
+	ck_assert_mem_eq(trailer.magic, VMCORE_TRAILER_MAGIC, 8);
+	ck_assert_uint_eq(trailer.role, VMCORE_ROLE_DUMP);
+	ck_assert_uint_eq(trailer.state, VMCORE_STATE_COMPLETE);
+	ck_assert_int_eq(trailer.error, 0);
+	file_read(&file, places.bitmap_off, bitmap, places.bitmap_bytes);
+	file_read(&file, places.progress_off, progress, places.progress_bytes);
+	for (uint64_t i = 0; i < places.progress_bytes; i++)
+		ck_assert_uint_eq(progress[i], VMCORE_CHUNK_DONE);
+	for (uint64_t page = 0; page < PAGES; page++)
+		check_page(f, way, &file, bitmap, page);
+	file_close(&file);
+	ck_assert_uint_eq(fixture_nr_files(f), 1);
+	free(bitmap);
+	free(progress);
+}
