@@ -52,18 +52,47 @@ static bool is_in_use(int dir_fd, const char *file)
 	return r == -EWOULDBLOCK;
 }
 
-/* The dump under its final name still has its .partial name for a moment: one file. */
+static void names_of(const char *name, bool lz4, struct publish_names *ret)
+{
+	if (lz4)
+		publish_names_init_lz4(ret, name);
+	else
+		publish_names_init(ret, name);
+}
+
+void catalog_file_name(const struct catalog_dump *dump, char *buf, size_t size)
+{
+	struct publish_names names;
+
+	names_of(dump->name, dump->files & CATALOG_LZ4, &names);
+	snprintf(buf, size, "%s",
+		dump->files & CATALOG_FINAL          ? names.final
+		: dump->files & CATALOG_DUMP_PARTIAL ? names.dump_partial
+						     : names.region_partial);
+}
+
+/* A dump, or a region that has become one, under its final name still has its .partial name for a moment. */
 static bool is_second_name(
 	const struct scan *scan, const char *name, enum publish_file file, const struct stat *st)
 {
-	struct publish_names names;
 	struct stat other;
 
-	if (file != PUBLISH_DUMP_PARTIAL)
+	if (file == PUBLISH_FINAL)
 		return false;
-	publish_names_init(&names, name);
-	return !fstatat(scan->dir_fd, names.final, &other, AT_SYMLINK_NOFOLLOW) &&
-	       other.st_ino == st->st_ino;
+	for (int lz4 = 0; lz4 < 2; lz4++) {
+		struct publish_names names;
+
+		names_of(name, lz4, &names);
+		if (!fstatat(scan->dir_fd, names.final, &other, AT_SYMLINK_NOFOLLOW) &&
+			other.st_ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+static bool is_lz4_name(const char *file_name, size_t base)
+{
+	return !strncmp(file_name + base, ".vmcore.lz4", strlen(".vmcore.lz4"));
 }
 
 static int add_file(struct scan *scan, const char *file_name)
@@ -83,6 +112,8 @@ static int add_file(struct scan *scan, const char *file_name)
 	if (!dump)
 		return -ENOMEM;
 	dump->files |= 1u << file;
+	if (is_lz4_name(file_name, base))
+		dump->files |= CATALOG_LZ4;
 	dump->apparent = u64_max(dump->apparent, (uint64_t)st.st_size);
 	dump->time_ns = u64_max(
 		dump->time_ns, (uint64_t)st.st_ctim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_ctim.tv_nsec);
@@ -134,17 +165,24 @@ void catalog_fini(struct catalog *catalog)
 	*catalog = (struct catalog){0};
 }
 
+static int remove_file(int dir_fd, const char *file)
+{
+	return unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int catalog_remove(int dir_fd, const char *name)
 {
-	struct publish_names names;
-	int r = 0;
+	struct publish_names names, lz4;
+	int r;
 
-	publish_names_init(&names, name);
-	if (unlinkat(dir_fd, names.region_partial, 0) < 0 && errno != ENOENT)
-		r = -errno;
-	if (!r && unlinkat(dir_fd, names.dump_partial, 0) < 0 && errno != ENOENT)
-		r = -errno;
-	if (!r && unlinkat(dir_fd, names.final, 0) < 0 && errno != ENOENT)
-		r = -errno;
-	return r;
+	names_of(name, false, &names);
+	names_of(name, true, &lz4);
+	r = remove_file(dir_fd, names.region_partial);
+	if (!r)
+		r = remove_file(dir_fd, names.dump_partial);
+	if (!r)
+		r = remove_file(dir_fd, lz4.dump_partial);
+	if (!r)
+		r = remove_file(dir_fd, names.final);
+	return r ? r : remove_file(dir_fd, lz4.final);
 }

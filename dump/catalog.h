@@ -3,7 +3,8 @@
  * dump/catalog.h - the dumps of a directory, by their names and sizes alone: no file is opened but to
  * ask whether somebody works on it.
  *
- * A dump is everything with one base name: NAME.vmcore, NAME.vmcore.partial, NAME.region.partial.
+ * A dump is everything with one base name: NAME.vmcore, NAME.vmcore.partial, NAME.region.partial, and the
+ * first two with .lz4.
  * Locks: none.
  */
 #ifndef DUMP_CATALOG_H
@@ -19,6 +20,7 @@
 #define CATALOG_FINAL (1u << PUBLISH_FINAL)
 #define CATALOG_DUMP_PARTIAL (1u << PUBLISH_DUMP_PARTIAL)
 #define CATALOG_REGION_PARTIAL (1u << PUBLISH_REGION_PARTIAL)
+#define CATALOG_LZ4 (1u << 8) /* the dump, partial or final, is an LZ4 file */
 
 struct catalog_dump {
 	char name[DUMP_NAME_MAX];
@@ -34,6 +36,9 @@ struct catalog {
 	struct catalog_dump *dumps; /* owned; oldest first, then by name */
 	size_t nr;
 };
+
+/* The name of the file that stands for the dump: the final one, else the partial one, else the region. */
+void catalog_file_name(const struct catalog_dump *dump, char *buf, size_t size);
 
 /* catalog_read - what is in @dir_fd now.  Files that vanish meanwhile are left out.  0 or -errno. */
 int warn_unused catalog_read(int dir_fd, struct catalog *ret);

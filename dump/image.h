@@ -61,6 +61,17 @@ int warn_unused image_open(int fd, struct image *ret);
 /* The file is the image, whatever it begins with: for a region whose head could not be written. */
 int warn_unused image_open_raw(int fd, struct image *ret);
 
+/*
+ * An LZ4 file whose writer died, with the writer's block table at @table_off of @table_fd, which outlives the
+ * image.  What is not in the file is -ENXIO to read.  @fd is owned by *ret on success.
+ * Errors: -EINVAL if there is no such table; else -errno.
+ */
+int warn_unused image_open_lz4_partial(int fd, int table_fd, uint64_t table_off, struct image *ret);
+
+/* What kind of file @fd is, by its first and last bytes. */
+bool image_is_lz4(int fd);
+bool image_is_lz4_partial(int fd); /* one that does not end as a finished one of ours does */
+
 void image_close(struct image *image); /* harmless on an image of fd -1 */
 
 /* Reads exactly @len bytes at @off.  -ENODATA if they are not all inside the image; else as the format. */

@@ -6,7 +6,11 @@
 #include "dump/lz4_reader.h"
 #include "dump/lz4_table.h"
 
+#include "dump/base/io.h"
+
 #include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
 
 static bool lz4_probe(const unsigned char *start, size_t len)
 {
@@ -70,3 +74,37 @@ const struct reader_format image_format_lz4 = {
 	.data = lz4_data,
 	.close = lz4_close,
 };
+
+int image_open_lz4_partial(int fd, int table_fd, uint64_t table_off, struct image *ret)
+{
+	struct lz4_reader *reader = NULL;
+	int r = lz4_reader_open_partial(fd, table_fd, table_off, &reader);
+
+	if (r == -EBADMSG || r == -ENODATA || r == -EOPNOTSUPP)
+		return -EINVAL;
+	if (r)
+		return r;
+	*ret = (struct image){
+		.format = &image_format_lz4, .fd = fd, .state = reader, .size = lz4_reader_size(reader)};
+	return 0;
+}
+
+bool image_is_lz4(int fd)
+{
+	unsigned char start[sizeof(uint32_t)];
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !io_pread_full(fd, start, sizeof(start), 0) &&
+	       lz4_probe(start, sizeof(start));
+}
+
+bool image_is_lz4_partial(int fd)
+{
+	struct lz4_table_footer footer;
+	struct stat st;
+
+	return image_is_lz4(fd) && !fstat(fd, &st) &&
+	       ((uint64_t)st.st_size < sizeof(footer) ||
+		       io_pread_full(fd, &footer, sizeof(footer), (uint64_t)st.st_size - sizeof(footer)) ||
+		       memcmp(footer.magic, LZ4_TABLE_MAGIC, sizeof(footer.magic)));
+}

@@ -56,10 +56,10 @@ static int remove_oldest(int dir_fd, const struct catalog *catalog, size_t nr, c
 			continue;
 		r = catalog_remove(dir_fd, dump->name);
 		if (r) {
-			snprintf(why, why_size, "cannot remove %s.vmcore: %s", dump->name, strerror(-r));
+			snprintf(why, why_size, "cannot remove the dump %s: %s", dump->name, strerror(-r));
 			return r;
 		}
-		log_info("removed the old dump %s.vmcore (%" PRIu64 " MiB)", dump->name, dump->bytes >> 20);
+		log_info("removed the old dump %s (%" PRIu64 " MiB)", dump->name, dump->bytes >> 20);
 		nr--;
 	}
 	return 0;

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* our choice: a chunk moves at most twice in a dump's life */
+#define MOVES_MAX 8
+
 int reader_chunk_done(struct reader *reader, uint64_t index, bool *ret)
 {
 	uint8_t progress;
@@ -21,26 +24,53 @@ int reader_chunk_done(struct reader *reader, uint64_t index, bool *ret)
 }
 
 /*
- * Bytes of one chunk of a partial dump.  A dumper may be at work: it copies, marks, then releases, so what
- * was read from the region counts only if the chunk is still not marked afterwards.
+ * What is done, from where that is.  An LZ4 file that grows is read up to where it ended when it was opened:
+ * what its table says beyond that needs a new look.
+ */
+static int read_done(struct reader *reader, uint64_t off, void *buf, size_t len)
+{
+	struct image *image = reader_done_image(reader);
+	int r;
+
+	if (!image)
+		return -ENODATA;
+	r = image_read(image, off, buf, len);
+	if (!reader->compressed || (r != -EBADMSG && r != -ENXIO))
+		return r;
+	r = reader_reopen_packed(reader);
+	return r ? r : image_read(&reader->packed, off, buf, len);
+}
+
+static int read_pending(struct reader *reader, uint64_t off, void *buf, size_t len)
+{
+	struct image *image = reader_pending_image(reader);
+
+	return image ? image_read(image, off, buf, len) : -ENODATA;
+}
+
+/*
+ * Bytes of one chunk of a partial dump.  A dumper may be at work: it copies, marks, then releases, and with
+ * some strategies the other way round after that.  So what was read counts only if the chunk's mark is
+ * afterwards what it was before; who reads again because it is not finds the chunk settled soon.
  */
 static int read_chunk(struct reader *reader, uint64_t off, void *buf, size_t len)
 {
 	uint64_t index = (off - reader->trailer.head) / reader->trailer.chunk;
-	bool done;
+	bool done, still;
 	int r;
 
-	r = reader_chunk_done(reader, index, &done);
-	if (!r && !done) {
-		if (!reader->has_region)
-			return -ENODATA;
-		r = image_read(&reader->region, off, buf, len);
-		if (!r)
-			r = reader_chunk_done(reader, index, &done);
+	for (int i = 0; i < MOVES_MAX; i++) {
+		int err;
+
+		r = reader_chunk_done(reader, index, &done);
+		if (r)
+			return r;
+		r = done ? read_done(reader, off, buf, len) : read_pending(reader, off, buf, len);
+		err = reader_chunk_done(reader, index, &still);
+		if (err || still == done)
+			return err ? err : r;
 	}
-	if (!r && done)
-		r = image_read(&reader->image, off, buf, len);
-	return r;
+	return -EAGAIN;
 }
 
 bool reader_is_ram(const struct reader *reader, uint64_t off)

@@ -52,7 +52,8 @@ struct reader {
 	/* For everybody to read; none of it changes once the reader is open. */
 	char *path; /* owned: of the file that is read; NULL if it was opened by descriptor */
 	enum reader_kind kind;
-	bool has_region;  /* @region is open: the companion of a partial dump */
+	bool has_region;  /* the region of a partial dump is there */
+	bool compressed;  /* a partial dump whose tables are in its region: what is done is in @packed */
 	bool has_trailer; /* @trailer is there and consistent */
 	char damage[128]; /* what was found wrong and worked around; "" = nothing */
 	struct elfcore core;
@@ -62,7 +63,8 @@ struct reader {
 
 	/* The reader's own. */
 	struct image image;
-	struct image region;    /* fd -1 = none */
+	struct image region;    /* the companion; fd -1 = none */
+	struct image packed;    /* if compressed: the LZ4 file, while @image is the region; fd -1 = none */
 	unsigned char *scratch; /* owned: READER_SCRATCH bytes of tables on their way */
 };
 
@@ -108,7 +110,7 @@ int warn_unused reader_count(struct reader *reader, struct reader_counts *ret);
 /* "elf", "lz4", ... */
 static inline const char *reader_format_name(const struct reader *reader)
 {
-	return reader->image.format->name;
+	return reader->compressed ? "lz4" : reader->image.format->name;
 }
 
 #endif /* DUMP_READER_H */

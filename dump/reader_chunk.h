@@ -17,11 +17,32 @@
 #define READER_SCRATCH (READER_BLOCK_BITMAP + READER_BLOCK_CHUNKS)
 _Static_assert(READER_BLOCK_PAGES *PAGE_SIZE_4K % DUMP_CHUNK_MAX == 0, "a block is whole chunks");
 
+/* NULL if a trailer read from an image of @image_size bytes can be relied on, else what is wrong with it. */
+const char *reader_check_trailer(const struct vmcore_trailer *trailer, uint64_t image_size);
+
 /* True if offset @off of the image is guest RAM, as the trailer tells. */
 bool reader_is_ram(const struct reader *reader, uint64_t off);
 
 /* Is chunk @index in the dump?  Asks the file each time, since a dumper may be at work. */
 int warn_unused reader_chunk_done(struct reader *reader, uint64_t index, bool *ret);
+
+/* Where the bytes of a partial dump's chunks are; NULL = nowhere any more. */
+static inline struct image *reader_done_image(struct reader *reader)
+{
+	if (!reader->compressed)
+		return &reader->image;
+	return reader->packed.fd >= 0 ? &reader->packed : NULL;
+}
+
+static inline struct image *reader_pending_image(struct reader *reader)
+{
+	if (reader->compressed)
+		return &reader->image;
+	return reader->has_region ? &reader->region : NULL;
+}
+
+/* Looks again at how far the LZ4 file of a partial dump goes.  0 or -errno; packed is then as it was. */
+int warn_unused reader_reopen_packed(struct reader *reader);
 
 /* VMCORE_STATE_*, as it was when the dump was opened. */
 static inline uint32_t reader_state(const struct reader *reader)

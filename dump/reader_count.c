@@ -12,7 +12,7 @@ static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *r
 	uint64_t page = ram_off / PAGE_SIZE_4K;
 	uint8_t selected = 0xff;
 	bool done;
-	bool has_rest = reader->has_region || reader->kind == READER_REGION;
+	bool has_rest = reader_pending_image(reader) || reader->kind == READER_REGION;
 	int r = 0;
 
 	if (reader_has_bitmap(reader))
@@ -24,7 +24,7 @@ static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *r
 	if (!(selected >> page % 8 & 1))
 		*ret = READER_PAGE_EXCLUDED;
 	else if (done)
-		*ret = READER_PAGE_DUMPED;
+		*ret = reader_done_image(reader) ? READER_PAGE_DUMPED : READER_PAGE_MISSING;
 	else
 		*ret = has_rest ? READER_PAGE_PENDING : READER_PAGE_MISSING;
 	return 0;
@@ -143,18 +143,25 @@ static int count_block(struct reader *reader, const struct block *block, struct 
 {
 	uint64_t dumped = count_where(block, block->first, block->end, true);
 	uint64_t rest = count_where(block, block->first, block->end, false);
-	bool has_rest = reader->has_region || reader->kind == READER_REGION;
-	uint64_t filled = dumped;
+	uint64_t excluded = block->end - block->first - dumped - rest;
+	bool has_rest = reader_pending_image(reader) || reader->kind == READER_REGION;
+	uint64_t missing = has_rest ? 0 : rest;
+	uint64_t filled;
 	int r = 0;
 
-	if (reader->image.format->data && dumped)
+	if (!reader_done_image(reader)) {
+		missing += dumped;
+		dumped = 0;
+	}
+	filled = dumped;
+	if (reader->image.format->data && dumped && !reader->compressed)
 		r = count_filled(reader, block, &filled);
 	counts->total += block->end - block->first;
 	counts->dumped += dumped;
 	counts->zero += dumped - u64_min(filled, dumped);
-	counts->excluded += block->end - block->first - dumped - rest;
+	counts->excluded += excluded;
 	counts->pending += has_rest ? rest : 0;
-	counts->missing += has_rest ? 0 : rest;
+	counts->missing += missing;
 	return r;
 }
 

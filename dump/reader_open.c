@@ -3,6 +3,8 @@
 #include "dump/reader.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/lz4_reader.h"
+#include "dump/lz4_table.h"
 #include "dump/publish.h"
 #include "dump/reader_chunk.h"
 
@@ -11,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *reader_kind_name(enum reader_kind kind)
 {
@@ -38,55 +41,7 @@ static void note_damage(struct reader *reader, const char *fmt, ...)
 	va_end(args);
 }
 
-/* what the first dumps had; fields after it were added */
-#define TRAILER_BYTES_MIN offsetof(struct vmcore_trailer, selectors)
-
 /* ---- the trailer ------------------------------------------------------------------------------------ */
-
-/* True if @bytes at @off are in the tail room, before the trailer. */
-static bool is_in_tail(const struct vmcore_trailer *trailer, uint64_t off, uint64_t bytes)
-{
-	uint64_t start = trailer->head + trailer->ram;
-	uint64_t end = trailer->file_size - PAGE_SIZE_4K;
-
-	return off >= start && off <= end && bytes <= end - off;
-}
-
-static bool geometry_is_valid(const struct vmcore_trailer *trailer, uint64_t image_size)
-{
-	struct dump_layout layout = {
-		.head = trailer->head,
-		.ram = trailer->ram,
-		.tail = trailer->tail,
-		.nr_segments = trailer->nr_segments,
-	};
-	const struct vmcore_places *places = &trailer->places;
-
-	memcpy(layout.segments, trailer->segments, sizeof(layout.segments));
-	return !dump_layout_check(&layout) && trailer->file_size == image_size &&
-	       dump_layout_file_size(&layout) == image_size && u64_is_pow2(trailer->chunk) &&
-	       trailer->chunk >= DUMP_CHUNK_MIN && trailer->chunk <= DUMP_CHUNK_MAX &&
-	       is_in_tail(trailer, places->bitmap_off, places->bitmap_bytes) &&
-	       places->bitmap_bytes >= (layout.ram / PAGE_SIZE_4K + 7) / 8 &&
-	       is_in_tail(trailer, places->progress_off, places->progress_bytes) &&
-	       places->progress_bytes >= vmcore_nr_chunks(layout.ram, trailer->chunk);
-}
-
-/* NULL if it can be relied on, else what is wrong. */
-static const char *check_trailer(const struct vmcore_trailer *trailer, uint64_t image_size)
-{
-	uint32_t state = atomic_load_explicit(&trailer->state, memory_order_relaxed);
-
-	if (trailer->version != VMCORE_VERSION || trailer->size < TRAILER_BYTES_MIN)
-		return "of another version";
-	if (trailer->role != VMCORE_ROLE_DUMP && trailer->role != VMCORE_ROLE_REGION)
-		return "neither of a dump nor of a region";
-	if (state < VMCORE_STATE_PREPARING || state > VMCORE_STATE_COMPLETE)
-		return "in no known state";
-	if (!memchr(trailer->name, '\0', sizeof(trailer->name)))
-		return "with a name that does not end";
-	return geometry_is_valid(trailer, image_size) ? NULL : "with sizes that contradict each other";
-}
 
 /* Result: 1 and a valid trailer; 0 when there is none, with the damage noted if there is a broken one. */
 static int read_trailer(struct reader *reader, struct image *image, struct vmcore_trailer *ret)
@@ -102,7 +57,7 @@ static int read_trailer(struct reader *reader, struct image *image, struct vmcor
 		return r == -ENODATA ? 0 : r;
 	if (memcmp(trailer.magic, VMCORE_TRAILER_MAGIC, sizeof(trailer.magic)))
 		return 0;
-	wrong = check_trailer(&trailer, image->size);
+	wrong = reader_check_trailer(&trailer, image->size);
 	if (wrong) {
 		note_damage(reader, "the trailer is %s", wrong);
 		return 0;
@@ -122,6 +77,8 @@ static enum reader_kind kind_of(const struct reader *reader)
 
 	if (!reader->has_trailer)
 		return READER_FOREIGN;
+	if (reader->compressed)
+		return READER_PARTIAL;
 	if (trailer->role == VMCORE_ROLE_REGION)
 		return READER_REGION;
 	return reader_state(reader) == VMCORE_STATE_COMPLETE ? READER_COMPLETE : READER_PARTIAL;
@@ -177,6 +134,65 @@ static void check_truncation(struct reader *reader)
 	}
 }
 
+/* While a compressed dump is made, its region has its tables, and its writer's table of blocks. */
+static int find_block_table(struct reader *reader)
+{
+	const struct vmcore_trailer *trailer = &reader->trailer;
+	char magic[sizeof(LZ4_TABLE_MAGIC) - 1];
+	int r;
+
+	if (!reader->has_trailer || trailer->role != VMCORE_ROLE_REGION || !reader_has_bitmap(reader))
+		return 0;
+	r = image_read(&reader->image, vmcore_blocks_off(&trailer->places), magic, sizeof(magic));
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	reader->compressed = !memcmp(magic, LZ4_TABLE_MAGIC, sizeof(magic));
+	reader->has_region = reader->compressed;
+	return 0;
+}
+
+/*
+ * The region of a compressed dump is set up: now the LZ4 file beside it.  Takes @fd.  One that cannot be used
+ * is noted as damage, and what is done is then missing.
+ */
+static void attach_packed(struct reader *reader, int fd)
+{
+	autoclose int owned = fd;
+	int r;
+
+	if (!reader->compressed)
+		return;
+	r = image_open_lz4_partial(
+		owned, reader->image.fd, vmcore_blocks_off(&reader->trailer.places), &reader->packed);
+	if (!r && reader->packed.size == reader->trailer.file_size) {
+		take_fd(&owned);
+		return;
+	}
+	if (!r)
+		lz4_reader_close(reader->packed.state);
+	reader->packed.fd = -1;
+	note_damage(reader, "the compressed dump beside the region cannot be used: %s",
+		r ? strerror(-r) : "it is of another size");
+}
+
+int reader_reopen_packed(struct reader *reader)
+{
+	autoclose int fd = fcntl(reader->packed.fd, F_DUPFD_CLOEXEC, 0);
+	struct image again;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = image_open_lz4_partial(
+		fd, reader->image.fd, vmcore_blocks_off(&reader->trailer.places), &again);
+	if (r)
+		return r;
+	take_fd(&fd);
+	image_close(&reader->packed);
+	reader->packed = again;
+	return 0;
+}
+
 static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 {
 	int r;
@@ -196,6 +212,9 @@ static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 	if (r < 0)
 		return r;
 	reader->has_trailer = r;
+	r = find_block_table(reader);
+	if (r)
+		return r;
 	reader->kind = kind_of(reader);
 	check_truncation(reader);
 	if (reader->metadata.has_meta && !reader->has_trailer)
@@ -205,9 +224,31 @@ static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 	return 0;
 }
 
+/* An LZ4 file whose tables are still in its region: its own trailer comes last.  At first it is empty. */
+static bool is_unfinished_lz4(int fd)
+{
+	struct reader *reader;
+	bool unfinished;
+	struct stat st;
+	char why[64];
+	int own;
+
+	if (!fstat(fd, &st) && !st.st_size)
+		return true;
+	if (!image_is_lz4(fd) || image_is_lz4_partial(fd))
+		return image_is_lz4(fd);
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0 || reader_open_fds(own, -1, &reader, why, sizeof(why)))
+		return true;
+	unfinished = reader->kind != READER_COMPLETE;
+	reader_close(reader);
+	return unfinished;
+}
+
 int reader_open_fds(int fd, int region_fd, struct reader **ret, char *why, size_t why_size)
 {
 	autoclose int owned = fd, owned_region = region_fd;
+	bool packed = region_fd >= 0 && is_unfinished_lz4(fd);
 	struct reader *reader = calloc(1, sizeof(*reader));
 	int r = -ENOMEM;
 
@@ -215,10 +256,14 @@ int reader_open_fds(int fd, int region_fd, struct reader **ret, char *why, size_
 	if (reader) {
 		reader->image.fd = -1;
 		reader->region.fd = -1;
+		reader->packed.fd = -1;
 		reader->scratch = malloc(READER_SCRATCH);
-		r = reader->scratch ? setup(reader, &owned, why, why_size) : -ENOMEM;
+		r = reader->scratch ? setup(reader, packed ? &owned_region : &owned, why, why_size)
+				    : -ENOMEM;
 	}
-	if (!r && region_fd >= 0)
+	if (!r && packed)
+		attach_packed(reader, take_fd(&owned));
+	else if (!r && region_fd >= 0)
 		r = attach_region(reader, take_fd(&owned_region));
 	if (r) {
 		if (!why[0])
@@ -273,10 +318,12 @@ static int open_pair(const char *path, int *ret_fd, int *ret_region, char **ret_
 		*ret_region = open_beside(path, base, ".region.partial", &region_path);
 	*ret_fd = fd;
 	if (file == PUBLISH_REGION_PARTIAL) {
-		int dump = open_beside(path, base, ".vmcore.partial", &dump_path);
+		static const char *const suffixes[] = {
+			".vmcore.partial", ".vmcore.lz4.partial", ".vmcore", ".vmcore.lz4"};
+		int dump = -ENOENT;
 
-		if (dump < 0)
-			dump = open_beside(path, base, ".vmcore", &dump_path);
+		for (size_t i = 0; i < ARRAY_LEN(suffixes) && dump < 0; i++)
+			dump = open_beside(path, base, suffixes[i], &dump_path);
 		if (dump >= 0) {
 			*ret_fd = dump;
 			*ret_region = fd;
@@ -314,6 +361,7 @@ void reader_close(struct reader *reader)
 {
 	if (!reader)
 		return;
+	image_close(&reader->packed);
 	image_close(&reader->image);
 	image_close(&reader->region);
 	metadata_fini(&reader->metadata);

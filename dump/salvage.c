@@ -42,8 +42,35 @@ static int split_path(struct salvage *salvage)
 	salvage->name = strndup(path + dir, base - dir);
 	if (!salvage->dir || !salvage->name)
 		return salvage_fail(salvage, -ENOMEM, "out of memory");
-	publish_names_init(&salvage->names, salvage->name);
+	salvage->lz4 = !strncmp(path + base, ".vmcore.lz4", strlen(".vmcore.lz4"));
 	return 0;
+}
+
+static void set_names(struct salvage *salvage)
+{
+	if (salvage->lz4)
+		publish_names_init_lz4(&salvage->names, salvage->name);
+	else
+		publish_names_init(&salvage->names, salvage->name);
+}
+
+static bool exists(const struct salvage *salvage, const char *file)
+{
+	return !faccessat(salvage->dir_fd, file, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* A region does not say by its name what is beside it. */
+static void choose_names(struct salvage *salvage)
+{
+	struct publish_names plain, lz4;
+
+	publish_names_init(&plain, salvage->name);
+	publish_names_init_lz4(&lz4, salvage->name);
+	if (!exists(salvage, plain.dump_partial) &&
+		(exists(salvage, lz4.dump_partial) ||
+			(!exists(salvage, plain.final) && exists(salvage, lz4.final))))
+		salvage->lz4 = true;
+	set_names(salvage);
 }
 
 /* Opens and locks one of the two files; that it is not there is no error. */
@@ -71,6 +98,7 @@ static int open_files(struct salvage *salvage)
 	salvage->dir_fd = open(salvage->dir[0] ? salvage->dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (salvage->dir_fd < 0)
 		return salvage_fail(salvage, -errno, "%s", strerror(errno));
+	choose_names(salvage);
 	salvage->proc_fd = publish_proc_open();
 	if (salvage->proc_fd < 0)
 		return salvage_fail(salvage, salvage->proc_fd, "/proc: %s", strerror(-salvage->proc_fd));
@@ -124,17 +152,34 @@ static int link_as(struct salvage *salvage, int fd, int dir_fd, const char *name
 	return r ? salvage_fail(salvage, r, "cannot give it the name %s: %s", name, strerror(-r)) : 0;
 }
 
-/* The region goes first: one without its dump could be taken for memory of which nothing was released. */
+static int remove_region(struct salvage *salvage)
+{
+	if (salvage->region_fd < 0 || !unlink(salvage->region_path) || errno == ENOENT)
+		return 0;
+	return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
+		salvage->region_path, strerror(errno));
+}
+
+static int remove_dump(struct salvage *salvage)
+{
+	if (salvage->dump_fd < 0 || !unlinkat(salvage->dir_fd, salvage->names.dump_partial, 0) ||
+		errno == ENOENT)
+		return 0;
+	return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
+		salvage->names.dump_partial, strerror(errno));
+}
+
+/*
+ * The one that has the tables goes last: the other one alone would be taken for more than it is, a region
+ * for memory of which nothing was released.
+ */
 static int remove_partials(struct salvage *salvage)
 {
-	if (salvage->region_fd >= 0 && unlink(salvage->region_path) < 0 && errno != ENOENT)
-		return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
-			salvage->region_path, strerror(errno));
-	if (salvage->dump_fd >= 0 && unlinkat(salvage->dir_fd, salvage->names.dump_partial, 0) < 0 &&
-		errno != ENOENT)
-		return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
-			salvage->names.dump_partial, strerror(errno));
-	return 0;
+	int r = salvage->lz4 ? remove_dump(salvage) : remove_region(salvage);
+
+	if (r)
+		return r;
+	return salvage->lz4 ? remove_region(salvage) : remove_dump(salvage);
 }
 
 static bool is_same(const struct stat *final, int fd)
@@ -183,17 +228,35 @@ static int settle_final(struct salvage *salvage, const struct stat *final)
 
 /* ---- the two ways ----------------------------------------------------------------------------------------- */
 
+/* What is not compressed gets a name that says so. */
+static void drop_lz4_suffix(struct salvage *salvage)
+{
+	struct publish_names plain;
+
+	publish_names_init(&plain, salvage->name);
+	memcpy(salvage->names.final, plain.final, sizeof(plain.final));
+}
+
 static int in_place(struct salvage *salvage)
 {
-	int fd = salvage->dump_fd >= 0 ? salvage->dump_fd : salvage->region_fd;
+	struct stat read_file;
+	bool region;
 	int r = 0;
 
-	if (salvage->reader->kind == READER_REGION)
+	if (fstat(salvage->reader->image.fd, &read_file) < 0)
+		return salvage_fail(salvage, -errno, "%s", strerror(errno));
+	region = is_same(&read_file, salvage->region_fd);
+	if (salvage->reader->compressed)
+		r = salvage_unpack(salvage);
+	else if (salvage->reader->kind == READER_REGION)
 		r = salvage_convert_region(salvage);
 	else if (salvage->reader->kind == READER_PARTIAL)
 		r = salvage_finish_dump(salvage);
+	if (region)
+		drop_lz4_suffix(salvage);
 	if (!r)
-		r = link_as(salvage, fd, salvage->dir_fd, salvage->names.final);
+		r = link_as(salvage, region ? salvage->region_fd : salvage->dump_fd, salvage->dir_fd,
+			salvage->names.final);
 	return r ? r : remove_partials(salvage);
 }
 
@@ -217,6 +280,7 @@ static int by_copy(struct salvage *salvage)
 	autoclose int dir_fd = -1, fd = -1;
 	int r = 0;
 
+	drop_lz4_suffix(salvage);
 	if (output)
 		r = output_dir(salvage, output, &dir_fd, &name);
 	if (!r && !output) {
@@ -240,8 +304,7 @@ static int by_copy(struct salvage *salvage)
 
 static bool wants_copy(const struct salvage *salvage)
 {
-	return salvage->request->keep || salvage->request->output ||
-	       strcmp(reader_format_name(salvage->reader), "elf");
+	return salvage->request->keep || salvage->request->output;
 }
 
 static int run(struct salvage *salvage, bool *ret_in_place)

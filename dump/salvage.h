@@ -5,6 +5,8 @@
  *      what is there                   in place                                     by copy
  *      region alone                    its tail is filled in: it is the dump        everything read, written
  *      region and dump                 pending chunks move, in the engine's order   into a new file
+ *      region and LZ4 dump             chunks go back into the region, which       likewise, uncompressed
+ *                                      becomes the dump, uncompressed
  *      dump in state complete          it gets its final name
  *      final name and .partial names   the .partial names go
  *

@@ -60,17 +60,17 @@ static int write_bitmap(struct salvage *salvage, int fd, const uint64_t *map)
 	return r ? fail_write(salvage, r, "the page bitmap") : 0;
 }
 
-/* Marks chunks [@first, @end) as done. */
-static int mark_chunks(struct salvage *salvage, int fd, uint64_t first, uint64_t end)
+/* Marks chunks [@first, @end) with VMCORE_CHUNK_*. */
+static int mark_chunks(struct salvage *salvage, int fd, uint64_t first, uint64_t end, int mark)
 {
-	unsigned char done[4096];
+	unsigned char marks[4096];
 	int r = 0;
 
-	memset(done, VMCORE_CHUNK_DONE, sizeof(done));
+	memset(marks, mark, sizeof(marks));
 	while (!r && first < end) {
-		uint64_t n = u64_min(end - first, sizeof(done));
+		uint64_t n = u64_min(end - first, sizeof(marks));
 
-		r = io_pwrite_full(fd, done, n, salvage->reader->trailer.places.progress_off + first);
+		r = io_pwrite_full(fd, marks, n, salvage->reader->trailer.places.progress_off + first);
 		first += n;
 	}
 	return r ? fail_write(salvage, r, "the progress table") : 0;
@@ -133,8 +133,8 @@ int salvage_convert_region(struct salvage *salvage)
 	if (!r)
 		r = release_excluded(salvage, map);
 	if (!r)
-		r = mark_chunks(
-			salvage, salvage->region_fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk));
+		r = mark_chunks(salvage, salvage->region_fd, 0,
+			vmcore_nr_chunks(trailer->ram, trailer->chunk), VMCORE_CHUNK_DONE);
 	return r ? r : complete_trailer(salvage, salvage->region_fd);
 }
 
@@ -199,7 +199,7 @@ static int move_chunk(struct salvage *salvage, const uint64_t *map, unsigned cha
 		if (r)
 			return r;
 	}
-	r = mark_chunks(salvage, salvage->dump_fd, index, index + 1);
+	r = mark_chunks(salvage, salvage->dump_fd, index, index + 1, VMCORE_CHUNK_DONE);
 	if (!r &&
 		fallocate(salvage->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			(off_t)(trailer->head + off), (off_t)(end - off)) < 0 &&
@@ -220,8 +220,8 @@ static int check_nothing_missing(struct salvage *salvage)
 	if (!counts.missing)
 		return 0;
 	return salvage_fail(salvage, -ENODATA,
-		"%" PRIu64 " KiB were not dumped and their region is gone; the file can be read as it is, "
-		"with zeros there",
+		"%" PRIu64 " KiB were not dumped and the region with them is gone, or the other way round; "
+			   "what is there can be read as it is",
 		(uint64_t)(counts.missing * PAGE_SIZE_4K) >> 10);
 }
 
@@ -262,7 +262,9 @@ int salvage_finish_dump(struct salvage *salvage)
 		bool done;
 
 		r = reader_chunk_done(salvage->reader, i, &done);
-		if (!r && !done)
+		if (r)
+			r = salvage_fail(salvage, r, "cannot read the progress table: %s", strerror(-r));
+		else if (!done)
 			r = move_chunk(salvage, map, buf, i);
 	}
 	return r ? r : complete_trailer(salvage, salvage->dump_fd);
@@ -326,6 +328,56 @@ int salvage_copy_all(struct salvage *salvage, int fd)
 	if (!r)
 		r = write_bitmap(salvage, fd, map);
 	if (!r)
-		r = mark_chunks(salvage, fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk));
+		r = mark_chunks(
+			salvage, fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk), VMCORE_CHUNK_DONE);
 	return r ? r : complete_trailer(salvage, fd);
+}
+
+/* ---- compressed chunks back into the region ------------------------------------------------------------ */
+
+static int unpack_chunk(struct salvage *salvage, const uint64_t *map, unsigned char *buf, uint64_t index)
+{
+	const struct vmcore_trailer *trailer = &salvage->reader->trailer;
+	uint64_t off = trailer->head + index * trailer->chunk;
+	uint64_t end = u64_min(off + trailer->chunk, trailer->head + trailer->ram);
+
+	while (off < end) {
+		uint64_t len = u64_min(PIECE_BYTES, end - off);
+		int r = image_read(&salvage->reader->packed, off, buf, len);
+
+		if (r)
+			return salvage_fail(salvage, r, "cannot read %s: %s", salvage->names.dump_partial,
+				strerror(-r));
+		r = write_pages(salvage, salvage->region_fd, map, buf, off, len);
+		if (r)
+			return r;
+		off += len;
+	}
+	/* from here on the region has it again */
+	return mark_chunks(salvage, salvage->region_fd, index, index + 1, VMCORE_CHUNK_PENDING);
+}
+
+int salvage_unpack(struct salvage *salvage)
+{
+	const struct vmcore_trailer *trailer = &salvage->reader->trailer;
+	uint64_t chunks = vmcore_nr_chunks(trailer->ram, trailer->chunk);
+	autofree unsigned char *buf = malloc(PIECE_BYTES);
+	autofree uint64_t *map = NULL;
+	int r;
+
+	if (!buf)
+		return salvage_fail(salvage, -ENOMEM, "out of memory");
+	r = check_nothing_missing(salvage);
+	if (!r)
+		r = load_bitmap(salvage, &map);
+	for (uint64_t i = 0; !r && i < chunks; i++) {
+		bool done;
+
+		r = reader_chunk_done(salvage->reader, i, &done);
+		if (r)
+			r = salvage_fail(salvage, r, "cannot read the progress table: %s", strerror(-r));
+		else if (done)
+			r = unpack_chunk(salvage, map, buf, i);
+	}
+	return r ? r : salvage_convert_region(salvage);
 }

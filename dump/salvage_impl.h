@@ -14,8 +14,9 @@ struct salvage {
 	const struct salvage_request *request;
 	char *dir;  /* owned: directory of the files, with its slash; "" = the current one */
 	char *name; /* owned: base name */
-	struct publish_names names;
-	int dir_fd; /* owned, as the other descriptors; -1 = none */
+	struct publish_names names; /* of what is there: plain or LZ4 */
+	bool lz4;                   /* they are those of an LZ4 dump */
+	int dir_fd;                 /* owned, as the other descriptors; -1 = none */
 	int proc_fd;
 	int dump_fd;           /* NAME.vmcore.partial, read-write */
 	int region_fd;         /* NAME.region.partial, read-write */
@@ -35,6 +36,9 @@ int warn_unused salvage_convert_region(struct salvage *salvage);
 
 /* Every pending chunk moves from the region into the dump; then the dump's state is COMPLETE. */
 int warn_unused salvage_finish_dump(struct salvage *salvage);
+
+/* Every chunk of a compressed dump moves back into the region, which then is the whole memory again. */
+int warn_unused salvage_unpack(struct salvage *salvage);
 
 /* Everything goes into @fd, an empty file, as a complete dump. */
 int warn_unused salvage_copy_all(struct salvage *salvage, int fd);

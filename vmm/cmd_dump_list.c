@@ -64,7 +64,7 @@ static void describe(struct row *row)
 static int add_row(struct rows *rows, const char *dir, const struct catalog_dump *files)
 {
 	struct row *grown = reallocarray(rows->rows, rows->nr + 1, sizeof(*grown));
-	struct publish_names names;
+	char name[PUBLISH_NAME_MAX];
 	struct row *row;
 
 	if (!grown)
@@ -72,11 +72,8 @@ static int add_row(struct rows *rows, const char *dir, const struct catalog_dump
 	rows->rows = grown;
 	row = &grown[rows->nr];
 	*row = (struct row){.files = *files};
-	publish_names_init(&names, files->name);
-	if (asprintf(&row->path, "%s/%s", dir,
-		    files->files & CATALOG_FINAL          ? names.final
-		    : files->files & CATALOG_DUMP_PARTIAL ? names.dump_partial
-							  : names.region_partial) < 0)
+	catalog_file_name(files, name, sizeof(name));
+	if (asprintf(&row->path, "%s/%s", dir, name) < 0)
 		return -ENOMEM;
 	rows->nr++;
 	describe(row);

@@ -9,6 +9,7 @@
 #include "dump/catalog.h"
 #include "dump/reader.h"
 #include "dump/salvage.h"
+#include "dump/sink.h"
 #include "dump/tables.h"
 
 #include <check.h>
@@ -26,6 +27,7 @@
 #define REGION_PARTIAL "guest-test-g0.region.partial"
 #define DUMP_PARTIAL "guest-test-g0.vmcore.partial"
 #define FINAL "guest-test-g0.vmcore"
+#define LZ4_PARTIAL "guest-test-g0.vmcore.lz4.partial"
 #define SEED 4711
 #define CHUNKS 8
 #define PAGES (CHUNKS * 512)
@@ -40,20 +42,24 @@ static void stop_in_the_middle(struct dump_engine *engine, enum dump_notice noti
 		_exit(0);
 }
 
-/* A guest whose memory is full but for [PAGES / 4, PAGES / 2); its dump ends after @chunks chunks. */
-static void cut_short(struct dump_fixture *f, unsigned chunks)
+/* A guest whose memory is full but for [PAGES / 4, PAGES / 2). */
+static void make_guest(struct dump_fixture *f)
 {
-	int status;
-	pid_t pid;
-
 	fixture_init(f, PAGES * PAGE_SIZE_4K, MIB(5), 1);
 	fixture_fill(f, 0, PAGES / 4, SEED);
 	fixture_fill(f, PAGES / 2, PAGES / 2, SEED);
-	pid = fork();
+}
+
+/* Its dump ends after @chunks chunks. */
+static void dump_up_to(struct dump_fixture *f, unsigned chunks)
+{
+	int status;
+	pid_t pid = fork();
+
 	if (!pid) {
 		struct dump_engine engine = fixture_engine(f);
 
-		engine.proc_fd = publish_proc_open();
+		engine.proc_fd = publish_proc_open(); /* of this process */
 		engine.notify = stop_in_the_middle;
 		stop_after = chunks;
 		_exit(dump_engine_run(&engine) ? 1 : 2);
@@ -63,6 +69,12 @@ static void cut_short(struct dump_fixture *f, unsigned chunks)
 	/* as the death of the VMM would */
 	close(f->region_fd);
 	f->region_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void cut_short(struct dump_fixture *f, unsigned chunks)
+{
+	make_guest(f);
+	dump_up_to(f, chunks);
 }
 
 static int salvage(struct dump_fixture *f, const char *name, const char *output, bool keep, char why[256])
@@ -183,40 +195,114 @@ START_TEST(a_region_alone_can_be_copied_and_kept)
 }
 END_TEST
 
+static void set_strategy(struct dump_fixture *f, const char *name)
+{
+	while (strcmp(dump_strategies[f->record->options.strategy].name, name))
+		f->record->options.strategy++;
+}
+
 /* With remap there is one file all the time. */
 START_TEST(a_region_that_was_becoming_the_dump_becomes_it)
 {
 	struct dump_fixture f;
 	struct stat before, after;
-	int status;
-	pid_t pid;
 
-	fixture_init(&f, PAGES * PAGE_SIZE_4K, MIB(5), 1);
-	fixture_fill(&f, 0, PAGES / 4, SEED);
-	fixture_fill(&f, PAGES / 2, PAGES / 2, SEED);
-	while (strcmp(dump_strategies[f.record->options.strategy].name, "remap"))
-		f.record->options.strategy++;
+	make_guest(&f);
+	set_strategy(&f, "remap");
 	f.record->options.selectors = 1u << (_i & 1); /* all or zero */
-	pid = fork();
-	if (!pid) {
-		struct dump_engine engine = fixture_engine(&f);
-
-		engine.proc_fd = publish_proc_open();
-		engine.notify = stop_in_the_middle;
-		stop_after = _i & 1 ? (unsigned)_i : 0;
-		_exit(dump_engine_run(&engine) ? 1 : 2);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
+	dump_up_to(&f, _i & 1 ? (unsigned)_i : 0);
 	ck_assert_uint_eq(fixture_nr_files(&f), 1);
-	close(f.region_fd);
-	f.region_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(fstatat(f.dir_fd, REGION_PARTIAL, &before, 0), 0);
 	salvage_well(&f, REGION_PARTIAL, NULL, false);
 	check_memory(&f, FINAL);
 	ck_assert_int_eq(fstatat(f.dir_fd, FINAL, &after, 0), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
 	ck_assert_uint_eq(fixture_nr_files(&f), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(a_hybrid_dump_that_was_cut_short_becomes_whole)
+{
+	struct dump_fixture f;
+
+	make_guest(&f);
+	set_strategy(&f, "hybrid");
+	f.record->options.selectors = 1u << 1; /* zero */
+	dump_up_to(&f, (unsigned)_i);
+	salvage_well(&f, DUMP_PARTIAL, NULL, false);
+	check_memory(&f, FINAL);
+	ck_assert_uint_eq(fixture_nr_files(&f), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+/* Salvages @name, killed up to three times at random moments, and at last to its end. */
+static void kill_salvages(struct dump_fixture *f, const char *name, unsigned seed)
+{
+	for (int kills = 0; kills < 3 && !fixture_exists(f, FINAL); kills++) {
+		struct timespec pause = {.tv_nsec = rand_r(&seed) % 4000000};
+		int status;
+		pid_t pid = fork();
+
+		if (!pid) {
+			char why[256];
+
+			_exit(salvage(f, name, NULL, false, why) ? 1 : 0);
+		}
+		nanosleep(&pause, NULL);
+		kill(pid, SIGKILL);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFSIGNALED(status) || !WEXITSTATUS(status));
+	}
+	if (fixture_nr_files(f) > 1 || !fixture_exists(f, FINAL))
+		salvage_well(f, name, NULL, false);
+}
+
+/* Ends the dump of a compressed guest after @chunks chunks. */
+static void cut_short_lz4(struct dump_fixture *f, unsigned chunks)
+{
+	make_guest(f);
+	while (strcmp(dump_sinks[f->record->options.sink]->name, "lz4"))
+		f->record->options.sink++;
+	dump_up_to(f, chunks);
+	ck_assert(fixture_exists(f, LZ4_PARTIAL) && fixture_exists(f, REGION_PARTIAL));
+}
+
+START_TEST(a_compressed_dump_that_was_cut_short_becomes_whole_and_uncompressed)
+{
+	bool keep = _i & 1;
+	struct dump_fixture f;
+
+	cut_short_lz4(&f, (unsigned)_i % (CHUNKS + 1));
+	salvage_well(&f, _i & 2 ? LZ4_PARTIAL : REGION_PARTIAL, NULL, keep);
+	check_whole(&f, FINAL);
+	ck_assert_uint_eq(fixture_nr_files(&f), keep ? 3 : 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(salvaging_a_compressed_dump_that_is_killed_can_be_done_again)
+{
+	struct dump_fixture f;
+
+	cut_short_lz4(&f, (unsigned)_i % (CHUNKS + 1));
+	kill_salvages(&f, REGION_PARTIAL, (unsigned)_i);
+	check_whole(&f, FINAL);
+	ck_assert_uint_eq(fixture_nr_files(&f), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(a_region_whose_compressed_dump_is_gone_is_not_called_whole)
+{
+	struct dump_fixture f;
+	char why[256];
+
+	cut_short_lz4(&f, 4);
+	ck_assert_int_eq(unlinkat(f.dir_fd, LZ4_PARTIAL, 0), 0);
+	ck_assert_int_eq(salvage(&f, REGION_PARTIAL, NULL, false, why), -ENODATA);
+	ck_assert(!fixture_exists(&f, FINAL) && fixture_exists(&f, REGION_PARTIAL));
 	fixture_fini(&f);
 }
 END_TEST
@@ -243,9 +329,7 @@ START_TEST(names_left_beside_a_complete_dump_go)
 	struct dump_engine engine;
 	char why[256];
 
-	fixture_init(&f, PAGES * PAGE_SIZE_4K, MIB(5), 1);
-	fixture_fill(&f, 0, PAGES / 4, SEED);
-	fixture_fill(&f, PAGES / 2, PAGES / 2, SEED);
+	make_guest(&f);
 	engine = fixture_engine(&f);
 	ck_assert_int_eq(dump_engine_run(&engine), 0);
 	ck_assert_int_eq(linkat(f.dir_fd, FINAL, f.dir_fd, DUMP_PARTIAL, 0), 0);
@@ -323,23 +407,7 @@ START_TEST(salvaging_that_is_killed_can_be_done_again)
 	if (_i % 5 == 4)
 		ck_assert_int_eq(
 			unlinkat(f.dir_fd, _i % CHUNKS ? "none" : DUMP_PARTIAL, 0), _i % CHUNKS ? -1 : 0);
-	for (int kills = 0; kills < 3 && !fixture_exists(&f, FINAL); kills++) {
-		struct timespec pause = {.tv_nsec = rand_r(&seed) % 4000000};
-		int status;
-		pid_t pid = fork();
-
-		if (!pid) {
-			char why[256];
-
-			_exit(salvage(&f, DUMP_PARTIAL, NULL, false, why) ? 1 : 0);
-		}
-		nanosleep(&pause, NULL);
-		kill(pid, SIGKILL);
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		ck_assert(WIFSIGNALED(status) || !WEXITSTATUS(status));
-	}
-	if (fixture_exists(&f, DUMP_PARTIAL) || fixture_exists(&f, REGION_PARTIAL))
-		salvage_well(&f, DUMP_PARTIAL, NULL, false);
+	kill_salvages(&f, DUMP_PARTIAL, seed);
 	check_whole(&f, FINAL);
 	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 	fixture_fini(&f);
@@ -372,6 +440,11 @@ Suite *suite_salvage(void)
 	tcase_add_test(tc, a_region_alone_becomes_the_dump_without_a_copy);
 	tcase_add_test(tc, a_region_alone_can_be_copied_and_kept);
 	tcase_add_loop_test(tc, a_region_that_was_becoming_the_dump_becomes_it, 0, CHUNKS);
+	tcase_add_loop_test(tc, a_hybrid_dump_that_was_cut_short_becomes_whole, 0, CHUNKS);
+	tcase_add_loop_test(tc, a_compressed_dump_that_was_cut_short_becomes_whole_and_uncompressed, 0,
+		2 * (CHUNKS + 1));
+	tcase_add_loop_test(tc, salvaging_a_compressed_dump_that_is_killed_can_be_done_again, 0, 20);
+	tcase_add_test(tc, a_region_whose_compressed_dump_is_gone_is_not_called_whole);
 	tcase_add_test(tc, a_dump_without_its_region_is_refused_and_stays);
 	tcase_add_test(tc, names_left_beside_a_complete_dump_go);
 	tcase_add_test(tc, what_somebody_works_on_is_left_alone);
