@@ -133,7 +133,7 @@ START_TEST(a_killed_dumper_leaves_a_whole_dump_or_the_parts_of_one_and_the_guest
 		(unsigned long long)(duration / NSEC_PER_MSEC));
 	for (int i = 0; i < KILLS; i++)
 		complete += kill_dumper(pick_moment(&state, i, duration));
-	printf("note: %u of %d dumps were complete before the kill\n", complete, KILLS);
+	printf("note: %u of %d dumps became complete all the same\n", complete, KILLS);
 }
 END_TEST
 

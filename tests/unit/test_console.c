@@ -336,6 +336,14 @@ END_TEST
 
 static int saved_stdin = -1, keyboard = -1;
 
+#define NEEDS_TERMINAL()                                                                                   \
+	do {                                                                                               \
+		if (keyboard < 0) {                                                                        \
+			printf("SKIP %s: there are no pseudo-terminals\n", __func__);                      \
+			return;                                                                            \
+		}                                                                                          \
+	} while (0)
+
 /* stdin becomes a terminal; what is written to keyboard are its keys. */
 static void setup_terminal(void)
 {
@@ -343,7 +351,11 @@ static void setup_terminal(void)
 
 	saved_stdin = dup(STDIN_FILENO);
 	keyboard = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	ck_assert(keyboard >= 0 && !grantpt(keyboard) && !unlockpt(keyboard));
+	if (keyboard < 0) { /* no devpts, as in a bare chroot: NEEDS_TERMINAL() says so */
+		ck_assert_int_eq(console_open(&console, "none"), 0);
+		return;
+	}
+	ck_assert(!grantpt(keyboard) && !unlockpt(keyboard));
 	terminal = open(ptsname(keyboard), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	ck_assert_int_ge(terminal, 0);
 	ck_assert_int_eq(dup2(terminal, STDIN_FILENO), STDIN_FILENO);
@@ -354,7 +366,8 @@ static void setup_terminal(void)
 static void teardown_terminal(void)
 {
 	console_close(&console);
-	close(keyboard);
+	if (keyboard >= 0)
+		close(keyboard);
 	dup2(saved_stdin, STDIN_FILENO);
 	close(saved_stdin);
 }
@@ -378,6 +391,7 @@ START_TEST(keys_reach_the_guest_as_they_are_typed)
 {
 	char key;
 
+	NEEDS_TERMINAL();
 	console_raw_mode(&console);
 	ck_assert_int_eq(console_read(&console, &key, 1), 0); /* none, and no waiting */
 	ck_assert_int_eq(type("ls\r", "ls\r"), 3);
@@ -387,6 +401,7 @@ END_TEST
 
 START_TEST(ctrl_a_x_stops_and_ctrl_a_ctrl_a_types_one)
 {
+	NEEDS_TERMINAL();
 	console_raw_mode(&console);
 	ck_assert_int_eq(type("a\x01\x01x", "a\x01x"), 3);
 	ck_assert_int_eq(type("\x01z", ""), 0); /* no such command */
@@ -400,6 +415,7 @@ START_TEST(closing_gives_the_terminal_back_as_it_was)
 {
 	struct termios before, during, after;
 
+	NEEDS_TERMINAL();
 	ck_assert_int_eq(tcgetattr(STDIN_FILENO, &before), 0);
 	console_raw_mode(&console);
 	ck_assert_int_eq(tcgetattr(STDIN_FILENO, &during), 0);
