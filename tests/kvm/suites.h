@@ -10,6 +10,7 @@
 #include <check.h>
 
 Suite *suite_cli(void);
+Suite *suite_conformance(void);
 Suite *suite_dump(void);
 Suite *suite_dump_cli(void);
 Suite *suite_kill(void);

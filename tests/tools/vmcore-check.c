@@ -765,16 +765,36 @@ static bool parse_console(struct judge *judge, const char *path)
 	return ok;
 }
 
+/* A KIND[,KIND...] that a selector leaves out: what the console tells of such ranges is not in the dump. */
+static bool retell(struct judge *judge, const char *kinds, enum kind instead)
+{
+	while (*kinds) {
+		size_t len = strcspn(kinds, ",");
+		enum kind kind;
+
+		if (!parse_kind(kinds, len, &kind))
+			return false;
+		for (unsigned i = 0; i < judge->nr_ranges; i++)
+			if (judge->ranges[i].kind == kind)
+				judge->ranges[i].kind = instead;
+		kinds += len + (kinds[len] == ',');
+	}
+	return true;
+}
+
 static const char usage[] =
 	"usage: vmcore-check [--fill KIND:FIRST-LAST:SEED]... [--expect-hole FIRST-LAST]... [--cpus N]\n"
-	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]] FILE\n"
+	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]]\n"
+	"                    [--holes KIND,...] [--zeros KIND,...] FILE\n"
 	"KIND is pattern, zero, text, freed or hole; frames are decimal, both ends included.\n"
 	"--console takes what must be there from the guest stub's output (of generation 0, or N): fills,\n"
 	"registers, number of vCPUs, size of memory.  A log that tells of no fill, or not of every vCPU's\n"
-	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n";
+	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n"
+	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them out.\n";
 
 struct asked {
 	const char *console;
+	const char *holes, *zeros; /* kinds, or "" */
 	bool no_fill, no_registers;
 };
 
@@ -788,6 +808,8 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		{"generation", required_argument, NULL, 'g'},
 		{"no-fill", no_argument, NULL, 'F'},
 		{"no-registers", no_argument, NULL, 'R'},
+		{"holes", required_argument, NULL, 'H'},
+		{"zeros", required_argument, NULL, 'Z'},
 		{NULL, 0, NULL, 0},
 	};
 	uint64_t number = 0;
@@ -819,6 +841,12 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 			break;
 		case 'R':
 			asked->no_registers = true;
+			break;
+		case 'H':
+			asked->holes = optarg;
+			break;
+		case 'Z':
+			asked->zeros = optarg;
 			break;
 		default:
 			ok = false;
@@ -866,7 +894,7 @@ static void run_checks(struct judge *judge, const struct asked *asked)
 int main(int argc, char **argv)
 {
 	static struct judge judge = {.fd = -1}; /* too large for the stack */
-	struct asked asked = {0};
+	struct asked asked = {.holes = "", .zeros = ""};
 	struct stat st;
 
 	if (!parse_options(argc, argv, &judge, &asked)) {
@@ -875,6 +903,10 @@ int main(int argc, char **argv)
 	}
 	if (asked.console && !parse_console(&judge, asked.console))
 		return 1;
+	if (!retell(&judge, asked.holes, KIND_HOLE) || !retell(&judge, asked.zeros, KIND_ZERO)) {
+		fputs(usage, stderr);
+		return 2;
+	}
 	judge.fd = open(judge.path, O_RDONLY | O_CLOEXEC);
 	if (judge.fd < 0 || fstat(judge.fd, &st)) {
 		fprintf(stderr, "vmcore-check: %s: %s\n", judge.path, strerror(errno));
