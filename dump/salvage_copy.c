@@ -221,7 +221,7 @@ static int check_nothing_missing(struct salvage *salvage)
 		return 0;
 	return salvage_fail(salvage, -ENODATA,
 		"%" PRIu64 " KiB were not dumped and the region with them is gone, or the other way round; "
-			   "what is there can be read as it is",
+		"what is there can be read as it is",
 		(uint64_t)(counts.missing * PAGE_SIZE_4K) >> 10);
 }
 
