@@ -149,7 +149,7 @@ static bool event_is_valid(const struct dumper_event *event)
 	case DUMPER_LINKED:
 		if (event->fallback > 1)
 			return false;
-		/* fall through */
+		__attribute__((fallthrough));
 	case DUMPER_PROGRESS:
 	case DUMPER_DONE:
 		return !event->status && event->done <= event->total && event->total <= DUMP_RAM_MAX &&
