@@ -190,7 +190,7 @@ static int select_pages_of(struct dump_engine *engine)
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the page bitmap of %s", engine->names.dump_partial);
-	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM)
+	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM && engine->old_fd < 0)
 		dump_release_excluded(engine);
 	if (engine->record->options.selectors != DUMP_SELECT_ALL)
 		engine_mark(engine, DUMP_MOMENT_EXCLUDED);
@@ -248,6 +248,7 @@ static void engine_init(struct dump_engine *engine)
 		.strategy = &dump_strategies[record->options.strategy],
 		.dump_fd = -1,
 		.out_dir_fd = engine->dir_fd,
+		.old_fd = -1,
 		.tail.fd = -1,
 		.seal.fd = -1,
 		.release_warned = ATOMIC_FLAG_INIT,

@@ -54,6 +54,7 @@ struct dump_engine {
 	int out_dir_fd;                  /* borrowed: where the dump goes, dir_fd or fallback_dir_fd */
 	bool on_disk;                    /* that is no tmpfs */
 	bool region_tables;              /* the dump's tables are in the region */
+	int old_fd;                      /* borrowed: what of a compressed dump is to be read again; -1 */
 	char detour[160];                /* why it is not dir_fd; "" = it is */
 	uint32_t found;                  /* VMCORE_STATE_* of what an earlier engine left; 0 = nothing */
 	bool region_linked, dump_linked; /* under their .partial names */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dump/engine_impl.h - the engine's inside.  Private to dump/engine.c (order of the steps, helpers of
- * strategies), engine_files.c (the files and their names) and engine_space.c (which directory).
+ * strategies), engine_files.c (the files and their names), engine_publish.c (their end) and
+ * engine_space.c (which directory).
  */
 #ifndef DUMP_ENGINE_IMPL_H
 #define DUMP_ENGINE_IMPL_H
@@ -29,6 +30,9 @@ int warn_unused engine_link_region(struct dump_engine *engine);
 
 /* The dump file with head and tables, and its .partial name; or what an earlier engine left of it. */
 int warn_unused engine_make_dump(struct dump_engine *engine);
+
+/* The region is the dump, from here on or from the beginning. */
+int warn_unused engine_take_region(struct dump_engine *engine);
 
 /* Everything is dumped: final timeline, state, name. */
 int warn_unused engine_publish(struct dump_engine *engine);

@@ -50,6 +50,11 @@ struct dump_sink {
 	 */
 	int (*chunk)(void *sink, void *worker, uint64_t index, const struct dump_run *runs, size_t nr_runs,
 		uint64_t populated);
+	/*
+	 * Chunk @index, which is done in the file engine->old_fd of an earlier engine.  As chunk().
+	 * NULL = files can be gone on with, so that nothing is carried.
+	 */
+	int (*carry)(void *sink, void *worker, uint64_t index);
 	/* NULL = nothing to do.  0 or -errno. */
 	int (*finish)(void *sink);
 	/* @len bytes at @off of the ELF image, in the head or tail room.  0 or -errno. */

@@ -89,6 +89,8 @@ static int dump_chunk(struct worker *worker, uint64_t index)
 	}
 	if (r < 0)
 		return dump_engine_fail(engine, r, "cannot find the used parts of the crashed VM's memory");
+	if (done && engine->old_fd >= 0)
+		return engine->sink->carry(engine->sink_state, worker->sink, index);
 	if (done)
 		return finish_chunk(engine, index, populated);
 	return engine->sink->chunk(

@@ -325,7 +325,7 @@ static int reopen_dump(const struct guest *guest, const struct dump_job *job)
 /* The dumper died of this job: the next one goes on with it.  False if it was the second time. */
 static bool resume_job(struct guest *guest, struct dump_job *job)
 {
-	if (job->retried || dump_sinks[job->record->options.sink]->compressed)
+	if (job->retried)
 		return false;
 	job->retried = true;
 	if (job->dump_fd < 0)

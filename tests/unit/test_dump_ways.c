@@ -45,6 +45,7 @@ static void run_and_kill(struct dump_fixture *f, unsigned us, bool resume, int g
 
 	ck_assert_int_ge(child, 0);
 	if (!child) {
+		engine.proc_fd = publish_proc_open(); /* the parent's shows the parent's files */
 		engine.resume = resume;
 		engine.given_dump_fd = given;
 		_exit(dump_engine_run(&engine) ? 1 : 0);
