@@ -62,6 +62,10 @@ static void judge_contents(struct run *run, const char *path, const struct claim
 		argv[nr++] = arg(restored ? "--zeros" : "--holes");
 		argv[nr++] = arg(claim->absent);
 	}
+	if (claim->any) {
+		argv[nr++] = arg("--any");
+		argv[nr++] = arg(claim->any);
+	}
 	if (claim->flags & JUDGE_NO_REGISTERS)
 		argv[nr++] = arg("--no-registers");
 	if (claim->flags & JUDGE_NO_FILL)

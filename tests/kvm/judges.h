@@ -15,6 +15,7 @@ struct claim {
 	int generation;
 	const char *select;  /* as dump.select; "guest": the guest wrote it; NULL: not looked at */
 	const char *absent;  /* kinds of fill that are not in it, "zero,freed"; NULL = none */
+	const char *any;     /* kinds that may be in it or not; NULL = none */
 	unsigned flags;      /* JUDGE_* */
 	const char *console; /* another log than the run's; NULL = the run's */
 };

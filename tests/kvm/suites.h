@@ -15,6 +15,7 @@ Suite *suite_dump(void);
 Suite *suite_dump_cli(void);
 Suite *suite_kill(void);
 Suite *suite_recovery(void);
+Suite *suite_salvage(void);
 Suite *suite_scenarios(void);
 
 #endif /* TESTS_KVM_SUITES_H */

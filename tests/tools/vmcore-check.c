@@ -41,7 +41,7 @@
 #define QEMU_NOTE_SEGMENT 24u
 #define QEMU_NOTE_CR 392u
 
-enum kind { KIND_PATTERN, KIND_ZERO, KIND_TEXT, KIND_FREED, KIND_HOLE, KIND_NR };
+enum kind { KIND_PATTERN, KIND_ZERO, KIND_TEXT, KIND_FREED, KIND_HOLE, KIND_ANY, KIND_NR };
 
 static const char *const kind_names[KIND_NR] = {
 	[KIND_PATTERN] = "pattern",
@@ -49,6 +49,7 @@ static const char *const kind_names[KIND_NR] = {
 	[KIND_TEXT] = "text",
 	[KIND_FREED] = "freed",
 	[KIND_HOLE] = "hole",
+	[KIND_ANY] = "any",
 };
 
 /* Frames [first, last] and what they must contain. */
@@ -581,8 +582,11 @@ static void check_ranges(struct judge *judge)
 	}
 	for (unsigned i = 0; i < judge->nr_ranges; i++) {
 		const struct range *range = &judge->ranges[i];
-		uint64_t count = range->last - range->first + 1, bad = judge_range(judge, range, block);
+		uint64_t count = range->last - range->first + 1, bad;
 
+		if (range->kind == KIND_ANY)
+			continue;
+		bad = judge_range(judge, range, block);
 		judge->pages += count - bad;
 		check(judge, !bad, "frames %llu-%llu, %s, seed %#llx: %llu of %llu are right",
 			(unsigned long long)range->first, (unsigned long long)range->last,
@@ -785,16 +789,17 @@ static bool retell(struct judge *judge, const char *kinds, enum kind instead)
 static const char usage[] =
 	"usage: vmcore-check [--fill KIND:FIRST-LAST:SEED]... [--expect-hole FIRST-LAST]... [--cpus N]\n"
 	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]]\n"
-	"                    [--holes KIND,...] [--zeros KIND,...] FILE\n"
-	"KIND is pattern, zero, text, freed or hole; frames are decimal, both ends included.\n"
+	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] FILE\n"
+	"KIND is pattern, zero, text, freed, hole or any; frames are decimal, both ends included.\n"
 	"--console takes what must be there from the guest stub's output (of generation 0, or N): fills,\n"
 	"registers, number of vCPUs, size of memory.  A log that tells of no fill, or not of every vCPU's\n"
 	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n"
-	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them out.\n";
+	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them out.\n"
+	"--any: such ranges are not looked at.\n";
 
 struct asked {
 	const char *console;
-	const char *holes, *zeros; /* kinds, or "" */
+	const char *holes, *zeros, *any; /* kinds, or "" */
 	bool no_fill, no_registers;
 };
 
@@ -810,6 +815,7 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		{"no-registers", no_argument, NULL, 'R'},
 		{"holes", required_argument, NULL, 'H'},
 		{"zeros", required_argument, NULL, 'Z'},
+		{"any", required_argument, NULL, 'A'},
 		{NULL, 0, NULL, 0},
 	};
 	uint64_t number = 0;
@@ -847,6 +853,9 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 			break;
 		case 'Z':
 			asked->zeros = optarg;
+			break;
+		case 'A':
+			asked->any = optarg;
 			break;
 		default:
 			ok = false;
@@ -894,7 +903,7 @@ static void run_checks(struct judge *judge, const struct asked *asked)
 int main(int argc, char **argv)
 {
 	static struct judge judge = {.fd = -1}; /* too large for the stack */
-	struct asked asked = {.holes = "", .zeros = ""};
+	struct asked asked = {.holes = "", .zeros = "", .any = ""};
 	struct stat st;
 
 	if (!parse_options(argc, argv, &judge, &asked)) {
@@ -903,7 +912,8 @@ int main(int argc, char **argv)
 	}
 	if (asked.console && !parse_console(&judge, asked.console))
 		return 1;
-	if (!retell(&judge, asked.holes, KIND_HOLE) || !retell(&judge, asked.zeros, KIND_ZERO)) {
+	if (!retell(&judge, asked.holes, KIND_HOLE) || !retell(&judge, asked.zeros, KIND_ZERO) ||
+		!retell(&judge, asked.any, KIND_ANY)) {
 		fputs(usage, stderr);
 		return 2;
 	}
