@@ -91,6 +91,10 @@ static void judge_selection(struct run *run, const char *path, const struct clai
 	argv[nr++] = arg(claim->console ? claim->console : run->console);
 	argv[nr++] = arg("--generation");
 	argv[nr++] = number;
+	if (claim->distrusted) {
+		argv[nr++] = arg("--distrusted");
+		argv[nr++] = arg(claim->distrusted);
+	}
 	if (restored)
 		argv[nr++] = arg("--restored");
 	argv[nr++] = arg(path);

@@ -13,11 +13,12 @@
 /* What a dump must be. */
 struct claim {
 	int generation;
-	const char *select;  /* as dump.select; "guest": the guest wrote it; NULL: not looked at */
-	const char *absent;  /* kinds of fill that are not in it, "zero,freed"; NULL = none */
-	const char *any;     /* kinds that may be in it or not; NULL = none */
-	unsigned flags;      /* JUDGE_* */
-	const char *console; /* another log than the run's; NULL = the run's */
+	const char *select;     /* as dump.select; "guest": the guest wrote it; NULL: not looked at */
+	const char *distrusted; /* selectors that could not believe the guest; NULL = none */
+	const char *absent;     /* kinds of fill that are not in it, "zero,freed"; NULL = none */
+	const char *any;        /* kinds that may be in it or not; NULL = none */
+	unsigned flags;         /* JUDGE_* */
+	const char *console;    /* another log than the run's; NULL = the run's */
 };
 
 /* The final dump of @generation, of either format; exactly one must be there. */

@@ -19,6 +19,7 @@ static Suite *(*const suites[])(void) = {
 	suite_recovery,
 	suite_kill,
 	suite_conformance,
+	suite_lies,
 	suite_salvage,
 };
 

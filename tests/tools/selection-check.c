@@ -54,6 +54,7 @@ struct dump {
 	uint32_t nr_segments;
 	unsigned char *listed; /* owned: one byte a page of RAM offset; the console's list */
 	unsigned selectors;    /* bits of enum selector */
+	unsigned distrusted;   /* those that must have kept every page, since the guest lied */
 	bool restored;         /* from an LZ4 file: holes may be stored */
 	unsigned failed;
 };
@@ -90,6 +91,12 @@ static uint64_t u64_at(const unsigned char *at)
 static bool asked(const struct dump *dump, unsigned selector)
 {
 	return dump->selectors & (1u << selector);
+}
+
+/* Asked for, and it has the truth to go by. */
+static bool believed(const struct dump *dump, unsigned selector)
+{
+	return asked(dump, selector) && !(dump->distrusted & (1u << selector));
 }
 
 /* ---- the file --------------------------------------------------------------------------------- */
@@ -274,9 +281,9 @@ static void tally_page(struct dump *dump, struct tally *tally, const struct desc
 	uint64_t gpa = gpa_at(dump, page * PAGE);
 	bool bit = dump->map[dump->bitmap + page / 8] >> page % 8 & 1, keep = true, zero = true;
 
-	if (asked(dump, SEL_LIST))
+	if (believed(dump, SEL_LIST))
 		keep = dump->listed[page];
-	if (asked(dump, SEL_PAGES))
+	if (believed(dump, SEL_PAGES))
 		keep = keep && kept_by_pages(desc, gpa);
 	if (asked(dump, SEL_GUEST))
 		keep = data[page];
@@ -300,13 +307,14 @@ static void check_counts(struct dump *dump, const struct tally *tally)
 
 	check(dump, u32_at(dump->trailer + 400) == dump->selectors,
 		"the trailer names these selectors (%#x)", u32_at(dump->trailer + 400));
-	check(dump, !u32_at(dump->trailer + 404), "every selector believed the guest");
+	check(dump, u32_at(dump->trailer + 404) == dump->distrusted,
+		"the right selectors did not believe the guest (%#x)", u32_at(dump->trailer + 404));
 	check(dump, by_list + by_pages == pages - tally->kept,
 		"%llu + %llu pages were excluded by list and by pages, %llu are out of the selection",
 		(unsigned long long)by_list, (unsigned long long)by_pages,
 		(unsigned long long)(pages - tally->kept));
-	check(dump, asked(dump, SEL_LIST) || !by_list, "list counts only when asked for");
-	check(dump, asked(dump, SEL_PAGES) || !by_pages, "pages counts only when asked for");
+	check(dump, believed(dump, SEL_LIST) || !by_list, "list counts only what it can");
+	check(dump, believed(dump, SEL_PAGES) || !by_pages, "pages counts only what it can");
 	check(dump, asked(dump, SEL_ZERO) ? by_zero <= tally->kept - tally->not_zero : !by_zero,
 		"zero excluded %llu pages, %llu selected ones are zeros", (unsigned long long)by_zero,
 		(unsigned long long)(tally->kept - tally->not_zero));
@@ -339,12 +347,12 @@ static void judge(struct dump *dump, const struct tally *tally)
 
 /* ---- what is asked ---------------------------------------------------------------------------- */
 
-static bool parse_select(struct dump *dump, char *text)
+static bool parse_select(char *text, unsigned *ret)
 {
 	char *save = NULL;
 
 	if (!strcmp(text, "guest")) {
-		dump->selectors = 1u << SEL_GUEST;
+		*ret = 1u << SEL_GUEST;
 		return true;
 	}
 	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
@@ -354,15 +362,16 @@ static bool parse_select(struct dump *dump, char *text)
 			i++;
 		if (i == SEL_NR)
 			return false;
-		dump->selectors |= 1u << i;
+		*ret |= 1u << i;
 	}
-	return dump->selectors;
+	return *ret;
 }
 
 static int usage(void)
 {
 	fputs("usage: selection-check --select all|guest|zero,list,pages [--console LOG [--generation N]]\n"
-	      "                       [--restored] FILE\n"
+	      "                       [--distrusted LIST] [--restored] FILE\n"
+	      "--distrusted: those of the selectors that could not believe the guest.\n"
 	      "--console is needed for list.  --restored: FILE comes out of lz4, holes may be stored.\n",
 		stderr);
 	return 2;
@@ -412,10 +421,10 @@ static void run_checks(struct dump *dump, const char *console, unsigned generati
 	if (!check(dump, data && dump->listed, "memory for the model"))
 		return;
 	find_data(dump, data);
-	if (asked(dump, SEL_LIST) &&
+	if (believed(dump, SEL_LIST) &&
 		!check(dump, console && read_list(dump, console, generation), "the console can be read"))
 		return;
-	if (asked(dump, SEL_PAGES) && !find_array(dump, &desc))
+	if (believed(dump, SEL_PAGES) && !find_array(dump, &desc))
 		return;
 	for (uint64_t page = 0; page < dump->ram / PAGE; page++)
 		tally_page(dump, &tally, &desc, data, page);
@@ -428,6 +437,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"select", required_argument, NULL, 's'},
+		{"distrusted", required_argument, NULL, 'd'},
 		{"console", required_argument, NULL, 'l'},
 		{"generation", required_argument, NULL, 'g'},
 		{"restored", no_argument, NULL, 'r'},
@@ -439,7 +449,9 @@ int main(int argc, char **argv)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 's' && !parse_select(&dump, optarg))
+		if (c == 's' && !parse_select(optarg, &dump.selectors))
+			return usage();
+		if (c == 'd' && !parse_select(optarg, &dump.distrusted))
 			return usage();
 		if (c == 'l')
 			console = optarg;
