@@ -57,12 +57,13 @@ static int find_extent(struct dump_engine *engine, uint64_t from)
 
 	if (from >= engine->extent_start && from < engine->extent_end)
 		return 0;
-	start = lseek(engine->region_fd, (off_t)(head + from), SEEK_DATA);
+	start = io_test_fails(IO_SEEK, NULL) ? -1
+					     : lseek(engine->region_fd, (off_t)(head + from), SEEK_DATA);
 	if (start < 0)
 		return -errno;
 	if ((uint64_t)start - head >= engine->extent_start && (uint64_t)start - head < engine->extent_end)
 		return 0;
-	stop = lseek(engine->region_fd, start, SEEK_HOLE);
+	stop = io_test_fails(IO_SEEK, NULL) ? -1 : lseek(engine->region_fd, start, SEEK_HOLE);
 	if (stop < 0)
 		return -errno;
 	engine->extent_start = (uint64_t)start - head;
@@ -263,16 +264,28 @@ static void engine_init(struct dump_engine *engine)
 		publish_names_init(&engine->names, record->name);
 }
 
+/* Without a page bitmap the state stays PREPARING: everything is in the region. */
+static void note_failure(struct dump_engine *engine)
+{
+	uint32_t state = engine->tail.trailer->state;
+
+	if (state == VMCORE_STATE_COMPLETE)
+		return;
+	engine->tail.trailer->error = engine->error;
+	if (state != VMCORE_STATE_PREPARING) {
+		engine_save_selection(engine);
+		state = VMCORE_STATE_FAILED;
+	}
+	if (dump_tail_set_state(&engine->tail, state))
+		log_debug("%s does not say that it failed", engine->names.dump_partial);
+}
+
 static void engine_fini(struct dump_engine *engine)
 {
 	if (engine->error)
 		engine_tell_what_is_kept(engine);
-	if (engine->error && engine->tail.map && engine->tail.trailer->state != VMCORE_STATE_COMPLETE) {
-		engine_save_selection(engine);
-		engine->tail.trailer->error = engine->error;
-		if (dump_tail_set_state(&engine->tail, VMCORE_STATE_FAILED))
-			log_debug("%s does not say that it failed", engine->names.dump_partial);
-	}
+	if (engine->error && engine->tail.map)
+		note_failure(engine);
 	dump_select_fini(engine);
 	if (engine->ram)
 		munmap(engine->ram, engine->layout.ram);

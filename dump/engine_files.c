@@ -269,9 +269,10 @@ void engine_tell_what_is_kept(struct dump_engine *engine)
 {
 	size_t len = strlen(engine->why);
 
-	snprintf(engine->why + len, sizeof(engine->why) - len, "; kept: %s%s%s",
+	snprintf(engine->why + len, sizeof(engine->why) - len, "; kept: %s%s%s%s",
 		engine->region_linked ? engine->names.region_partial : "nothing by name",
-		engine->dump_linked ? ", " : "", engine->dump_linked ? engine->names.dump_partial : "");
+		engine->dump_linked ? ", " : "", engine->dump_linked ? engine->names.dump_partial : "",
+		engine->region_linked ? " (minivmm dump salvage FILE makes a dump of it)" : "");
 }
 
 void engine_close_files(struct dump_engine *engine)

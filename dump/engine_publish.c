@@ -64,6 +64,7 @@ static int write_tables(struct dump_engine *engine)
 	memset(progress, VMCORE_CHUNK_DONE, places->progress_bytes);
 	trailer.role = VMCORE_ROLE_DUMP;
 	trailer.state = VMCORE_STATE_COMPLETE;
+	trailer.error = 0;
 	r = write_image(engine, places->bitmap_off, tail->selected, places->bitmap_bytes);
 	if (!r)
 		r = write_image(engine, places->progress_off, progress, places->progress_bytes);
@@ -84,7 +85,7 @@ static int sync_dump(struct dump_engine *engine)
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 		engine_notify(engine, DUMP_NOTICE_PROGRESS);
 	}
-	if (fsync(engine->dump_fd) < 0)
+	if ((io_test_fails(IO_SYNC, NULL) || fsync(engine->dump_fd) < 0))
 		return dump_engine_fail(
 			engine, -errno, "cannot bring %s to the disk", engine->names.dump_partial);
 	return 0;
@@ -118,7 +119,7 @@ static int complete(struct dump_engine *engine)
 		r = dump_tail_set_state(&engine->tail, VMCORE_STATE_COMPLETE);
 	if (!r && engine->strategy->in_place)
 		r = dump_tail_set_role(&engine->tail, VMCORE_ROLE_DUMP);
-	if (!r && engine->on_disk && fsync(engine->dump_fd) < 0)
+	if (!r && engine->on_disk && (io_test_fails(IO_SYNC, NULL) || fsync(engine->dump_fd) < 0))
 		r = -errno;
 	return r ? dump_engine_fail(engine, r, "cannot finish the tables of %s", engine->names.dump_partial)
 		 : 0;

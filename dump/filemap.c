@@ -2,6 +2,8 @@
 /* dump/filemap.c - see filemap.h */
 #include "dump/filemap.h"
 
+#include "dump/base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,29 +20,19 @@ int filemap_open(int fd, uint64_t off, uint64_t len, unsigned char **ret_map)
 	return 0;
 }
 
-/* For kernels before 5.14, which cannot populate; takes huge pages where the mount gives them. */
-static int allocate(int fd, uint64_t off, uint64_t len)
-{
-	int r;
-
-	do
-		r = fallocate(fd, 0, (off_t)off, (off_t)len);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
-}
-
 int filemap_reserve(unsigned char *at, uint64_t len, int fd, uint64_t off)
 {
 	int r;
 
 	len = u64_align_up(len, PAGE_SIZE_4K);
 	do
-		r = madvise(at, len, MADV_POPULATE_WRITE);
+		r = io_test_fails(IO_POPULATE, NULL) ? -1 : madvise(at, len, MADV_POPULATE_WRITE);
 	while (r < 0 && (errno == EINTR || errno == EAGAIN));
 	if (!r)
 		return 0;
 	if (errno == EINVAL)
-		return allocate(fd, off, len);
+		/* a kernel before 5.14 cannot populate; this takes huge pages where the mount gives them */
+		return io_fallocate(fd, 0, off, len);
 	return errno == EFAULT ? -ENOSPC : -errno; /* a full file system is a bus error to a mapping */
 }
 

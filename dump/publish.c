@@ -3,6 +3,7 @@
 #include "dump/publish.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,11 +67,13 @@ int publish_proc_open(void)
 
 int publish_tmpfile(int dir_fd, uint64_t size, int *ret_fd)
 {
-	autoclose int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	autoclose int fd = io_test_fails(IO_TMPFILE, NULL)
+				   ? -1
+				   : openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0)
+	if (io_test_fails(IO_TRUNCATE, NULL) || ftruncate(fd, (off_t)size) < 0)
 		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
@@ -91,7 +94,7 @@ int publish_link(int proc_fd, int fd, int dir_fd, const char *name)
 
 	/* Through /proc, since linkat(AT_EMPTY_PATH) wants a capability that the dumper has dropped. */
 	snprintf(number, sizeof(number), "%d", fd);
-	if (!linkat(proc_fd, number, dir_fd, name, AT_SYMLINK_FOLLOW))
+	if (!io_test_fails(IO_LINK, NULL) && !linkat(proc_fd, number, dir_fd, name, AT_SYMLINK_FOLLOW))
 		return 0;
 	saved = errno;
 	return saved == EEXIST && is_same_file(fd, dir_fd, name) ? 0 : -saved;

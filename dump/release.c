@@ -2,6 +2,7 @@
 /* dump/release.c - see release.h */
 #include "dump/release.h"
 
+#include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/bitmap.h"
 #include "dump/engine.h"
@@ -19,14 +20,8 @@
 
 int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
-	off_t at = (off_t)(engine->layout.head + off);
-	int r;
-
-	do
-		r = fallocate(
-			engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)len);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
+	return io_fallocate(engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		engine->layout.head + off, len);
 }
 
 /* Host memory behind the region: asked before and after, it tells what a punch gave back. */

@@ -133,7 +133,7 @@ static int copy_back(struct hybrid *hybrid, uint64_t index)
 			return -errno;
 		if (start < 0 || (uint64_t)start - head >= off + len)
 			break;
-		end = lseek(engine->dump_fd, start, SEEK_HOLE);
+		end = io_test_fails(IO_SEEK, NULL) ? -1 : lseek(engine->dump_fd, start, SEEK_HOLE);
 		if (end < 0)
 			return -errno;
 		r = copy_run(hybrid, engine->dump_fd, hybrid->region, (uint64_t)start - head,
@@ -141,9 +141,9 @@ static int copy_back(struct hybrid *hybrid, uint64_t index)
 	}
 	if (!r)
 		r = dump_tail_mark(&engine->tail, index, VMCORE_CHUNK_PENDING);
-	while (!r && fallocate(engine->dump_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			     (off_t)(head + off), (off_t)len) < 0)
-		r = errno == EINTR ? 0 : -errno;
+	if (!r)
+		r = io_fallocate(
+			engine->dump_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head + off, len);
 	return r;
 }
 

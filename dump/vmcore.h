@@ -111,7 +111,7 @@ struct vmcore_trailer {
 	uint32_t size;          /* bytes of this struct in the file */
 	uint32_t role;          /* VMCORE_ROLE_* */
 	_Atomic uint32_t state; /* VMCORE_STATE_* */
-	int32_t error;          /* -errno once the state is FAILED, else 0 */
+	int32_t error;          /* -errno of a dumper that gave up, else 0 */
 	uint32_t nr_segments;
 	uint64_t file_size; /* head + ram + tail */
 	uint64_t head;

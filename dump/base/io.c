@@ -3,15 +3,19 @@
 #include "dump/base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
+
+int (*io_test_hook)(enum io_call call, size_t *len);
 
 int io_pread_full(int fd, void *buf, size_t len, uint64_t off)
 {
 	unsigned char *at = buf;
 
 	while (len) {
-		ssize_t n = pread(fd, at, len, (off_t)off);
+		size_t part = len;
+		ssize_t n = io_test_fails(IO_PREAD, &part) ? -1 : pread(fd, at, part, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -31,7 +35,8 @@ int io_pwrite_full(int fd, const void *buf, size_t len, uint64_t off)
 	const unsigned char *at = buf;
 
 	while (len) {
-		ssize_t n = pwrite(fd, at, len, (off_t)off);
+		size_t part = len;
+		ssize_t n = io_test_fails(IO_PWRITE, &part) ? -1 : pwrite(fd, at, part, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -63,6 +68,16 @@ int io_write_full(int fd, const void *buf, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int io_fallocate(int fd, int mode, uint64_t off, uint64_t len)
+{
+	int r;
+
+	do
+		r = io_test_fails(IO_FALLOCATE, NULL) ? -1 : fallocate(fd, mode, (off_t)off, (off_t)len);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
 }
 
 static uint64_t clock_ns(clockid_t id)

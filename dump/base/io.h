@@ -9,6 +9,8 @@
 
 #include "dump/base/num.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,38 @@ int warn_unused io_pwrite_full(int fd, const void *buf, size_t len, uint64_t off
 
 /* Writes exactly @len bytes at the current position; retries EINTR and short writes. */
 int warn_unused io_write_full(int fd, const void *buf, size_t len);
+
+/* fallocate() of [@off, @off + @len); retries EINTR. */
+int warn_unused io_fallocate(int fd, int mode, uint64_t off, uint64_t len);
+
+/*
+ * For tests that let calls fail.  Asked before each call of these kinds, on any thread; it may shorten *len.
+ * Result: 0, or the errno that the call is to fail with without being made.  Set by tests alone.
+ */
+enum io_call {
+	IO_PREAD,
+	IO_PWRITE,
+	IO_FALLOCATE,
+	IO_POPULATE, /* MADV_POPULATE_WRITE */
+	IO_SEEK,     /* SEEK_DATA, SEEK_HOLE */
+	IO_TMPFILE,
+	IO_TRUNCATE,
+	IO_LINK,
+	IO_SYNC,
+	IO_NR_CALLS
+};
+extern int (*io_test_hook)(enum io_call call, size_t *len);
+
+/* True if the test wants this call to fail; errno is set then.  @len may be NULL. */
+static inline bool io_test_fails(enum io_call call, size_t *len)
+{
+	size_t none = 0;
+	int error = __builtin_expect(!io_test_hook, 1) ? 0 : io_test_hook(call, len ? len : &none);
+
+	if (error)
+		errno = error;
+	return error;
+}
 
 /* CLOCK_MONOTONIC in nanoseconds: the time base of every timeline. */
 uint64_t clock_mono_ns(void);

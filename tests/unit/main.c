@@ -19,6 +19,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_engine,
 	suite_dump_dumper,
 	suite_dump_ways,
+	suite_dump_faults,
 	suite_dump_vmcore,
 	suite_reader,
 	suite_salvage,

@@ -17,6 +17,7 @@ Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
 Suite *suite_dump_ways(void);
+Suite *suite_dump_faults(void);
 Suite *suite_reader(void);
 Suite *suite_salvage(void);
 Suite *suite_quota(void);
