@@ -49,7 +49,7 @@ static void must_accept(struct run *run, const struct output *output, const char
 static void judge_contents(struct run *run, const char *path, const struct claim *claim, bool restored)
 {
 	static struct output output;
-	char number[16], *argv[16];
+	char number[16], *argv[20];
 	size_t nr = 0;
 
 	snprintf(number, sizeof(number), "%d", claim->generation);
@@ -68,6 +68,8 @@ static void judge_contents(struct run *run, const char *path, const struct claim
 	}
 	if (claim->flags & JUDGE_NO_REGISTERS)
 		argv[nr++] = arg("--no-registers");
+	if (claim->flags & JUDGE_ANY_REGISTERS)
+		argv[nr++] = arg("--any-registers");
 	if (claim->flags & JUDGE_NO_FILL)
 		argv[nr++] = arg("--no-fill");
 	argv[nr++] = arg(path);

@@ -21,6 +21,7 @@ static Suite *(*const suites[])(void) = {
 	suite_conformance,
 	suite_lies,
 	suite_salvage,
+	suite_room,
 };
 
 int main(void)

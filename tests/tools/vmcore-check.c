@@ -789,18 +789,19 @@ static bool retell(struct judge *judge, const char *kinds, enum kind instead)
 static const char usage[] =
 	"usage: vmcore-check [--fill KIND:FIRST-LAST:SEED]... [--expect-hole FIRST-LAST]... [--cpus N]\n"
 	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]]\n"
-	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] FILE\n"
+	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] [--any-registers] FILE\n"
 	"KIND is pattern, zero, text, freed, hole or any; frames are decimal, both ends included.\n"
 	"--console takes what must be there from the guest stub's output (of generation 0, or N): fills,\n"
 	"registers, number of vCPUs, size of memory.  A log that tells of no fill, or not of every vCPU's\n"
 	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n"
 	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them out.\n"
-	"--any: such ranges are not looked at.\n";
+	"--any: such ranges are not looked at.  --any-registers: registers are not compared, since the guest\n"
+	"was stopped in the middle of its own dump.\n";
 
 struct asked {
 	const char *console;
 	const char *holes, *zeros, *any; /* kinds, or "" */
-	bool no_fill, no_registers;
+	bool no_fill, no_registers, any_registers;
 };
 
 static bool parse_options(int argc, char **argv, struct judge *judge, struct asked *asked)
@@ -813,6 +814,7 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		{"generation", required_argument, NULL, 'g'},
 		{"no-fill", no_argument, NULL, 'F'},
 		{"no-registers", no_argument, NULL, 'R'},
+		{"any-registers", no_argument, NULL, 'Y'},
 		{"holes", required_argument, NULL, 'H'},
 		{"zeros", required_argument, NULL, 'Z'},
 		{"any", required_argument, NULL, 'A'},
@@ -848,6 +850,9 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		case 'R':
 			asked->no_registers = true;
 			break;
+		case 'Y':
+			asked->any_registers = true;
+			break;
 		case 'H':
 			asked->holes = optarg;
 			break;
@@ -876,7 +881,8 @@ static void check_registers(struct judge *judge, const struct asked *asked)
 		check_notes_agree(judge, cpu);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
 		if (judge->cpus[cpu].seen) {
-			check_printed(judge, cpu);
+			if (!asked->any_registers)
+				check_printed(judge, cpu);
 			printed++;
 		} else if (judge->cpus[cpu].absent) {
 			absent++;
