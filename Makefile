@@ -160,6 +160,10 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@$(MAKE) run-static run-unit run-fuzz run-stub run-kvm
 	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log)
 
+.PHONY: check-long
+check-long: ## the same with 200 kills at random moments and larger guests
+	@SALVAGE_KILLS=200 CONFORMANCE_SCALE=4 $(MAKE) check
+
 .PHONY: check-unit
 check-unit: ## the unit tests and the fuzz corpora alone (for sanitizers)
 	@tests/bootstrap check

@@ -5,6 +5,7 @@
  * counts are those that the guest's own words predict, and the dump is no larger than it must be.
  *
  * The table has one row for each combination that makes sense; a second one has those that do not.
+ * CONFORMANCE_SCALE multiplies the guests' memory (`make check-long`: 4).
  */
 #include "tests/kvm/judges.h"
 #include "tests/kvm/suites.h"
@@ -209,7 +210,7 @@ static void conform(const struct combination *c, unsigned vcpus, unsigned memory
 		c->select, c->compress, c->more ? c->more : "");
 	run_start(&run, &(struct guest){.cmdline = cmdline,
 				.recovery = "scenario=ready-poweroff",
-				.memory = memory,
+				.memory = memory * env_number("CONFORMANCE_SCALE", 1),
 				.vcpus = vcpus,
 				.dir = dir,
 				.more = more});

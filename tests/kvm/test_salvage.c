@@ -249,6 +249,51 @@ START_TEST(killed_at_any_moment_a_dump_is_complete_or_is_made_so_by_salvage)
 }
 END_TEST
 
+/* ---- a dumper that is replaced -------------------------------------------------------------------- */
+
+/* A dump that takes long enough for a signal to reach its dumper in the middle, and what is done to it. */
+static const struct {
+	const char *strategy;
+	int signal;
+} replaced[] = {
+	{"vmapp", SIGKILL}, {"vmapp", SIGSTOP}, /* says no more: dump.stall_timeout */
+};
+
+START_TEST(a_dumper_that_dies_or_hangs_is_replaced_and_the_recovery_does_not_notice)
+{
+	struct process dumper;
+	char more[128], path[512];
+	const char *resumed;
+	struct run run;
+
+	NEEDS_KVM();
+	snprintf(more, sizeof(more), "[dump]\nstrategy = %s\nstall_timeout = 500ms", replaced[_i].strategy);
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:60,text:15,freed:15",
+				.recovery = "scenario=ready-poweroff",
+				.memory = 1024,
+				.vcpus = 2,
+				.more = more});
+	run_await(&run, "run", 0);
+	run_find_dumper(&run, &dumper);
+	run_await(&run, "dump-linked", 0);
+	ck_assert_int_eq(process_signal(&dumper, replaced[_i].signal), 0);
+	run_ends(&run, CODE_OK);
+	process_close(&dumper);
+	run_count(&run, "crash", 1);
+	run_count(&run, "run", 2);
+	run_count(&run, "ready", 1);
+	run_count(&run, "dump-resumed", 1);
+	run_count(&run, "dump-done", 1);
+	resumed = run_event(&run, "dump-resumed", 0);
+	run_assert(&run, event_ns(run_event(&run, "dump-done", 0)) > event_ns(resumed),
+		"done before it resumed");
+	find_final(&run, 0, path, sizeof(path));
+	judge_dump(&run, path, &(struct claim){.select = "all"});
+	run_assert(&run, !run_files(&run, ".partial", NULL, 0), "names of an unfinished dump are left");
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_salvage(void)
 {
 	Suite *suite = suite_create("salvage");
@@ -258,6 +303,8 @@ Suite *suite_salvage(void)
 	tcase_set_timeout(tcase, TEST_TIMEOUT * (1 + env_number("SALVAGE_KILLS", KILLS) / 40));
 	tcase_add_loop_test(tcase, killed_at_any_moment_a_dump_is_complete_or_is_made_so_by_salvage, 0,
 		NR_WAYS * WHO_NR);
+	tcase_add_loop_test(tcase, a_dumper_that_dies_or_hangs_is_replaced_and_the_recovery_does_not_notice,
+		0, (int)(sizeof(replaced) / sizeof(replaced[0])));
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
