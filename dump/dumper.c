@@ -13,6 +13,8 @@
 #include "dump/dumper_wire.h"
 #include "dump/engine.h"
 #include "dump/sandbox.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -154,6 +156,17 @@ static const char *check_region(int fd, const struct dump_layout *layout)
 	return NULL;
 }
 
+/* The same for a file that somebody has begun: the guest, or another dumper. */
+static const char *check_given(int fd, const struct dump_record *record)
+{
+	const struct dump_options *options = &record->options;
+	struct stat st;
+
+	if (!dump_strategies[options->strategy].sinks || !dump_sinks[options->sink]->compressed)
+		return check_region(fd, &record->layout);
+	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? "the dump is no regular file" : NULL;
+}
+
 static const char *check_dir(int fd)
 {
 	struct stat st;
@@ -190,7 +203,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 	if (!wrong && engine.fallback_dir_fd >= 0)
 		wrong = check_dir(engine.fallback_dir_fd);
 	if (!wrong && engine.given_dump_fd >= 0)
-		wrong = check_region(engine.given_dump_fd, &engine.record->layout);
+		wrong = check_given(engine.given_dump_fd, engine.record);
 	if (wrong) {
 		report_refusal(session, -EINVAL, wrong);
 	} else {

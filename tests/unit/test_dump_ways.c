@@ -7,9 +7,12 @@
 #include "tests/unit/dump_ways.h"
 #include "tests/unit/suites.h"
 
+#include "dump/dumper.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -109,6 +112,59 @@ START_TEST(an_engine_that_is_killed_at_any_moment_is_replaced_by_one_that_goes_o
 }
 END_TEST
 
+/* ---- the same with dumpers, in their sandbox ------------------------------------------------------------- */
+
+static struct dumper_event last_event(struct dumper *dumper)
+{
+	struct dumper_event event = {0};
+	int r;
+
+	do {
+		struct pollfd poll_fd = {.fd = dumper->socket, .events = POLLIN};
+
+		ck_assert_int_eq(poll(&poll_fd, 1, 20000), 1);
+		r = dumper_receive(dumper, &event);
+		ck_assert_msg(r >= 0, "the dumper is gone");
+	} while (event.type != DUMPER_DONE && event.type != DUMPER_FAILED);
+	return event;
+}
+
+START_TEST(a_dumper_that_is_killed_is_replaced_by_one_that_goes_on)
+{
+	const struct way *way = &ways[_i];
+	struct dumper_files files = {.fallback_dir = -1, .dump = -1};
+	struct dumper_event event;
+	struct dump_fixture f;
+	struct dumper dumper;
+
+	if (!way_setup(&f, way))
+		return;
+	srandom((unsigned)getpid());
+	f.record->options.chunk = way->huge ? MIB(2) : KIB(64);
+	files.record = f.record_fd;
+	files.region = f.region_fd;
+	files.region_dir = files.dir = f.dir_fd;
+	ck_assert_int_eq(dumper_spawn(&dumper), 0);
+	ck_assert_int_eq(dumper_start(&dumper, &files), 0);
+	usleep((unsigned)random() % 40000);
+	kill(dumper.pid, SIGKILL);
+	waitpid(dumper.pid, NULL, 0);
+	dumper.pid = 0;
+	dumper_fini(&dumper);
+	files.resume = true;
+	files.dump = open_what_is_left(&f, way);
+	ck_assert_int_eq(dumper_spawn(&dumper), 0);
+	ck_assert_int_eq(dumper_start(&dumper, &files), 0);
+	event = last_event(&dumper);
+	ck_assert_msg(event.type == DUMPER_DONE, "%s", event.text);
+	dumper_fini(&dumper);
+	if (files.dump >= 0)
+		close(files.dump);
+	way_check(&f, way, f.dir_fd);
+	fixture_fini(&f);
+}
+END_TEST
+
 Suite *suite_dump_ways(void)
 {
 	Suite *suite = suite_create("dump ways");
@@ -118,6 +174,7 @@ Suite *suite_dump_ways(void)
 	tcase_add_loop_test(tc, every_way_of_dumping_gives_the_same_pages_and_holes, 0, nr_ways);
 	tcase_add_loop_test(
 		tc, an_engine_that_is_killed_at_any_moment_is_replaced_by_one_that_goes_on, 0, nr_ways);
+	tcase_add_loop_test(tc, a_dumper_that_is_killed_is_replaced_by_one_that_goes_on, 0, nr_ways);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
