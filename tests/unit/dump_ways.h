@@ -23,7 +23,7 @@ extern const int nr_ways;
 /* A fixture with the guest, for one way.  False (and no fixture) if the host cannot do it: a reason is printed. */
 bool way_setup(struct dump_fixture *f, const struct way *way);
 
-/* Ends the test unless the published dump in @dir_fd is what the way promises, and the only file there. */
+/* Ends the test unless the published dump in @dir_fd is what the way promises, and nothing else is left. */
 void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd);
 
 /* The names of its files. */
