@@ -196,12 +196,18 @@ run-kvm:
 		$(B)/tests/kvm-tests)
 
 .PHONY: bench
-bench: ## measure: recovery latency, dump throughput against the ideal, start-up cost
+bench: ## measure: latencies, throughput against the ideal and QEMU, all strategies
 	@tests/bootstrap bench
 	@$(MAKE) all $(BENCH_BIN)
 	@bench/recovery-latency $(MINIVMM) $(STUB)
 	@bench/vmapp-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-copy
 	@bench/startup $(MINIVMM) $(STUB)
+	@bench/remap-latency $(MINIVMM) $(STUB)
+	@bench/release-latency $(MINIVMM) $(STUB)
+	@bench/lz4-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-lz4
+	@bench/strategies $(MINIVMM) $(STUB)
+	@if command -v qemu-system-x86_64 >/dev/null; then bench/vs-qemu $(MINIVMM) $(STUB); \
+		else echo "no comparison with QEMU: it is not installed"; fi
 
 .PHONY: install uninstall
 install: $(MINIVMM) $(STUB) ## install minivmm, the stub kernel and the documents below $(PREFIX)

@@ -11,7 +11,7 @@ trap 'rm -rf "$work" "$dir"' EXIT
 # stats: of the numbers on standard input, one a line: "median min max n".
 stats() {
 	sort -g | awk '{ v[NR] = $1 } END {
-		if (!NR) { print "nan nan nan 0"; exit }
+		if (!NR) { print "- - - 0"; exit }
 		m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
 		printf "%.4g %.4g %.4g %d\n", m, v[1], v[NR], NR }'
 }
