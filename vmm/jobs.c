@@ -228,8 +228,8 @@ static void report_excluded(const struct dump_job *job)
 
 	for (size_t i = 0; i < dump_nr_selectors && i < ARRAY_LEN(event->excluded); i++)
 		if (event->excluded[i])
-			log_info("generation %u: %" PRIu64 " pages excluded by selector %s", job->generation,
-				event->excluded[i], dump_selectors[i].name);
+			log_info("generation %u: %" PRIu64 " pages excluded by selector %s",
+				job->generation, event->excluded[i], dump_selectors[i].name);
 	if (event->text[0])
 		log_warn("generation %u: %s", job->generation, event->text);
 }

@@ -118,6 +118,30 @@ START_TEST(a_missing_kernel_is_reported)
 }
 END_TEST
 
+/* Each names both keys. */
+static const struct {
+	const char *dump, *one, *other;
+} conflicts[] = {
+	{"compress = lz4\nstrategy = remap\n", "compress = lz4", "strategy = vmapp"},
+	{"compress = lz4\nstrategy = hybrid\n", "compress = lz4", "strategy = vmapp"},
+	{"compress = lz4\nstrategy = hypercall\n", "compress = lz4", "strategy = vmapp"},
+	{"compress = lz4\nstrategy = addmem\n", "compress = lz4", "strategy = vmapp"},
+	{"compress = lz4\nchunk = 8M\n", "compress = lz4", "chunk = 4M"},
+	{"compress = lz4\norder = descending\n", "compress = lz4", "order = ascending"},
+	{"select = zero\nstrategy = hypercall\n", "select must be all", "strategy = hypercall"},
+	{"select = pages\nstrategy = addmem\n", "select must be all", "addmem"},
+};
+
+START_TEST(values_that_do_not_go_together_are_refused_with_both_keys)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "[vm]\nkernel = k\n[dump]\n%s", conflicts[_i].dump);
+	refuses_lines(text, &conflicts[_i].one, 1);
+	refuses_lines(text, &conflicts[_i].other, 1);
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_read_gives_its_errno)
 {
 	autofree char *log = NULL;
@@ -257,6 +281,8 @@ Suite *suite_config(void)
 	tcase_add_test(files, a_line_that_is_neither_section_nor_key_is_reported);
 	tcase_add_test(files, one_run_shows_every_mistake);
 	tcase_add_test(files, a_missing_kernel_is_reported);
+	tcase_add_loop_test(
+		files, values_that_do_not_go_together_are_refused_with_both_keys, 0, ARRAY_LEN(conflicts));
 	tcase_add_test(files, a_file_that_cannot_be_read_gives_its_errno);
 	tcase_add_test(files, no_byte_of_a_file_is_a_surprise);
 	suite_add_tcase(suite, files);
