@@ -132,9 +132,9 @@ static void report(const struct session *session, const struct dump_engine *engi
 		log_info("dump %s is complete", engine->names.final);
 }
 
-static void report_refusal(const struct session *session, int error, const char *what)
+static void report_refusal(const struct session *session, uint32_t generation, int error, const char *what)
 {
-	struct dumper_event event = {.type = DUMPER_FAILED, .status = error};
+	struct dumper_event event = {.type = DUMPER_FAILED, .generation = generation, .status = error};
 
 	snprintf(event.text, sizeof(event.text), "request refused: %s: %s", what, strerror(-error));
 	if (!send_event(session, &event, true))
@@ -192,7 +192,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 
 	r = dump_record_map(fds[DUMPER_FD_RECORD], &engine.record);
 	if (r) {
-		report_refusal(session, r, "the crash record breaks a rule");
+		report_refusal(session, 0, r, "the crash record breaks a rule");
 		return;
 	}
 	wrong = check_region(engine.region_fd, &engine.record->layout);
@@ -205,7 +205,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 	if (!wrong && engine.given_dump_fd >= 0)
 		wrong = check_given(engine.given_dump_fd, engine.record);
 	if (wrong) {
-		report_refusal(session, -EINVAL, wrong);
+		report_refusal(session, engine.record->generation, -EINVAL, wrong);
 	} else {
 		session->progress_ns = 0;
 		r = dump_engine_run(&engine);
@@ -256,9 +256,10 @@ static int receive(int socket, int fds[DUMPER_NR_FDS], size_t *ret_nr_fds, bool 
 			DUMPER_NR_FDS * sizeof(int)) /* CMSG_SPACE would admit one more */};
 	ssize_t n;
 
+	/* ECONNRESET: the VMM died with events unread.  Reported once, before the crashes that still wait. */
 	do
 		n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return 0;
 	*ret_nr_fds = take_fds(&msg, fds);
@@ -308,7 +309,7 @@ int dumper_main(int socket)
 		if (r > 0)
 			serve(&session, fds, resume);
 		else
-			report_refusal(&session, r, "not a request");
+			report_refusal(&session, 0, r, "not a request");
 		for (size_t i = 0; i < nr_fds; i++)
 			if (fds[i] >= 0)
 				close(fds[i]);

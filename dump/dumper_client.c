@@ -166,14 +166,15 @@ int dumper_receive(struct dumper *dumper, struct dumper_event *ret_event)
 	struct dumper_event event;
 	ssize_t n;
 
+	/* ECONNRESET: it died with requests unread.  Reported once, before what it had sent until then. */
 	do
 		n = recv(dumper->socket, &event, sizeof(event), MSG_DONTWAIT | MSG_TRUNC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n < 0 && errno != ECONNRESET)
+	if (n < 0)
 		return -errno;
-	if (n <= 0)
+	if (!n)
 		return -EPIPE;
 	if (n != sizeof(event) || !event_is_valid(&event))
 		return -EPROTO;
