@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -86,7 +87,6 @@ static const int allowed[] = {
 	/* abort() of a failed assertion */
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
-	SCMP_SYS(tgkill),
 };
 
 /* The calls that are allowed with some arguments only. */
@@ -97,6 +97,8 @@ static int allow_some(scmp_filter_ctx filter)
 	const struct scmp_arg_cmp no_tmpfile = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TMPFILE & ~O_DIRECTORY, 0);
 	const struct scmp_arg_cmp thread = SCMP_A0(
 		SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
+	/* abort() signals its own thread; the VMM has the same user and is not to be killed */
+	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
 	int r;
 
 	r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec);
@@ -104,6 +106,8 @@ static int allow_some(scmp_filter_ctx filter)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec);
 	if (!r)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &thread);
+	if (!r)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
 	/* Its flags lie in memory, where a filter cannot look; glibc falls back to clone. */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
