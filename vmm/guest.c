@@ -295,6 +295,7 @@ static void stop(struct guest *guest, const char *why)
 	}
 	log_info("%s: stopping", why);
 	guest->stopping = true;
+	check_vm(guest); /* a crash that was seen before is dumped all the same */
 	guest->recover_at_ns = 0;
 	if (guest->recover_job)
 		guest->recover_job->awaits_recovery = false;
@@ -391,7 +392,9 @@ static int block_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 	sigaddset(ret, SIGHUP);
 	sigaddset(ret, SIGUSR1);
-	if (pthread_sigmask(SIG_BLOCK, ret, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	/* a pipe without a reader, a file at its limit (RLIMIT_FSIZE): results of calls, not the end */
+	if (pthread_sigmask(SIG_BLOCK, ret, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+		signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return -EINVAL;
 	return 0;
 }
