@@ -225,14 +225,20 @@ void crash_begin(struct guest *guest)
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
 	guest->dying = dead;
 	job = jobs_add(guest, dead, &dead->crash);
-	if (job)
-		job->held = true;
 	recovering = recover_from(guest, dead, &dead->crash, job);
-	if (job)
+	/* asked before the files have names: what is refused leaves nothing behind */
+	if (job && !jobs_check_quota(guest, job))
+		job = NULL;
+	if (job) {
+		job->held = true;
 		jobs_announce(guest, job, dead);
+	} else {
+		dead->dying_deadline_ns = 0; /* its memory is given back at once */
+	}
 	say_crash(guest, dead, &dead->crash, recovering);
-	log_info("generation %u: the guest dumps by itself (strategy %s)", dead->generation,
-		dump_strategies[guest->config->dump.strategy].name);
+	if (job)
+		log_info("generation %u: the guest dumps by itself (strategy %s)", dead->generation,
+			dump_strategies[guest->config->dump.strategy].name);
 	jobs_settle(guest, dead->generation, 0);
 	say_recovery(guest);
 }
@@ -258,18 +264,17 @@ void crash_finish(struct guest *guest, struct vm *vm)
 	remove_dying(guest, vm);
 	if (ended)
 		report_reason(&vm->end, NULL, reason, sizeof(reason));
-	if (!complete)
+	if (!complete && job)
 		log_warn("generation %u: the guest did not finish its dump (%s); it is dumped without it",
 			vm->generation, reason);
-	EVENT(&guest->events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
-		EV_U64("written", vm->guest_dump.written));
 	if (job) {
+		EVENT(&guest->events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
+			EV_U64("written", vm->guest_dump.written));
 		if (!complete)
 			job->record->options.strategy = fallback_strategy();
 		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
 		job->held = false;
-		if (jobs_check_quota(guest, job))
-			say_dump(guest, vm, job);
+		say_dump(guest, vm, job);
 		jobs_submit(guest);
 	}
 	guest_reap(guest, vm);
