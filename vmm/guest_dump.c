@@ -3,8 +3,8 @@
 #include "vmm/guest_dump.h"
 
 #include "dump/base/io.h"
-#include "dump/base/log.h"
 #include "dump/publish.h"
+#include "vmm/memmap.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -17,6 +17,8 @@
 
 /* our choice: how much a write moves before it looks whether the vCPU is to stop */
 #define WRITE_PIECE PAGE_SIZE_2M
+/* our choice: the same for a release, which takes milliseconds for that much with 4 KiB pages */
+#define RELEASE_PIECE MIB(32)
 /* our choice: added memory keeps this distance from RAM, so that the guest can tell them apart */
 #define ADDED_GAP GIB(1)
 /* Intel SDM vol. 2A CPUID 80000008H: without that leaf, 36 bits */
@@ -53,7 +55,9 @@ int guest_dump_begin(struct vm *vm, int dir_fd)
 				 : publish_tmpfile(dir_fd, dump_layout_file_size(layout), &dump->file_fd);
 	if (!err) {
 		dump->first_slot = layout->nr_segments;
-		dump->next_added = u64_align_up(last->gpa + last->size, PAGE_SIZE_2M) + ADDED_GAP;
+		/* not below 4 GiB either: there lie the interrupt controllers and KVM's own pages */
+		dump->next_added = u64_align_up(u64_max(last->gpa + last->size, HOLE_END), PAGE_SIZE_2M) +
+				   ADDED_GAP;
 		dump->added_end = end_of_addresses(vm->shared->kvm);
 		atomic_store(&dump->active, true);
 	}
@@ -130,9 +134,13 @@ static void release(const struct vm *vm, uint64_t off, uint64_t len)
 	uint64_t start = u64_align_up(off, PAGE_SIZE_4K);
 	uint64_t end = u64_align_down(off + len, PAGE_SIZE_4K);
 
-	if (start < end && fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   (off_t)(vm->region.layout.head + start), (off_t)(end - start)) < 0)
-		log_debug("release on the guest's request: %s", strerror(errno));
+	/* in pieces that end between huge pages; what stays is released by the dumper */
+	for (uint64_t part; start < end && !atomic_load(&vm->stopping); start += part) {
+		part = u64_min(end - start, RELEASE_PIECE - start % RELEASE_PIECE);
+		if (io_fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    vm->region.layout.head + start, part))
+			return;
+	}
 }
 
 /*
