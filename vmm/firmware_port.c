@@ -83,8 +83,9 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 			return FW_EBUSY;
 		err = guest_dump_begin(vm, vm->shared->dump_dir_fd);
 		if (err) {
-			log_debug("generation %u: no file for the guest's dump: %s", vm->generation,
-				strerror(-err));
+			if (log_limit_ok(&vm->vcpus[cpu].refused))
+				log_debug("generation %u: no file for the guest's dump: %s", vm->generation,
+					strerror(-err));
 			atomic_store(&vm->crash_claimed, false); /* a plain panic call may follow */
 			return FW_ENOSPC;
 		}
@@ -206,7 +207,7 @@ static enum bus_verdict firmware_write(void *device, const struct bus_access *ac
 	if (access->offset != 0 || access->len != 4)
 		return BUS_CONTINUE;
 	verdict = fw_dispatch(&machine_ops, vm, access->cpu, block, &call, &status);
-	if (status != FW_OK)
+	if (status != FW_OK && log_limit_ok(&vm->vcpus[access->cpu].refused))
 		log_debug("generation %u: vCPU %u: firmware call %s at 0x%llx: status %d", vm->generation,
 			access->cpu, call < FW_NR_CALLS ? fw_call_name(call) : "?",
 			(unsigned long long)block, status);

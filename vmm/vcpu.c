@@ -8,10 +8,14 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* our choice: enough to find a guest's mistake; a hostile one may make any number of calls */
+#define REFUSED_LINES_MAX 16
 
 /* ---- exits -------------------------------------------------------------------------------------- */
 
@@ -125,7 +129,7 @@ static void run_guest(struct vcpu *vcpu)
 			if (err == EINTR || err == EAGAIN)
 				continue;
 			log_error("vCPU %u: KVM_RUN: %s%s", vcpu->id, strerror(err),
-				err == EFAULT ? " (is the tmpfs of dump.dir full?)" : "");
+				err == EFAULT ? " (is the tmpfs of vm.memory_dir full?)" : "");
 			end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, (uint64_t)err);
 			vm_wait_command(vm, VM_RUN);
 		} else if (handle_exit(vcpu) == BUS_STOP) {
@@ -202,7 +206,7 @@ int vcpu_create(struct vcpu *ret, struct vm *vm, uint32_t id, const struct boot_
 	void *run;
 	int err;
 
-	*ret = (struct vcpu){.vm = vm, .id = id, .fd = -1};
+	*ret = (struct vcpu){.vm = vm, .id = id, .fd = -1, .refused.burst = REFUSED_LINES_MAX};
 	ret->fd = ioctl(vm->fd, KVM_CREATE_VCPU, id);
 	if (ret->fd < 0)
 		return -errno;
@@ -234,6 +238,9 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (vcpu->started)
 		pthread_join(vcpu->thread, NULL);
 	vcpu->started = false;
+	if (vcpu->refused.suppressed)
+		log_debug("generation %u: vCPU %u: %" PRIu64 " more firmware calls that were refused",
+			vcpu->vm->generation, vcpu->id, vcpu->refused.suppressed);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->vm->shared->kvm->run_size);
 	vcpu->run = NULL;

@@ -19,6 +19,7 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include "dump/base/log.h"
 #include "dump/record.h"
 #include "vmm/kvm.h"
 #include "vmm/loader.h"
@@ -37,7 +38,8 @@ struct vcpu {
 	int fd;              /* owned */
 	struct kvm_run *run; /* owned mapping of kvm->run_size bytes, shared with the kernel */
 	pthread_t thread;
-	bool started; /* the thread exists */
+	bool started;             /* the thread exists */
+	struct log_limit refused; /* the thread's own: lines about firmware calls that were refused */
 };
 
 /* Makes EINTR out of VCPU_KICK_SIGNAL; once a process, before the first vCPU. */
