@@ -68,6 +68,16 @@ static uint32_t log2_up(uint32_t count)
 	return bits;
 }
 
+/* EAX of a cache, 25-14: threads that share it - 1.  A core has its own, up to level 2; a type of 0 ends the list. */
+static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, uint32_t nr_vcpus)
+{
+	uint32_t type = entry->eax & 0x1f, level = entry->eax >> 5 & 7;
+	uint32_t others = level < 3 ? 0 : (1u << log2_up(nr_vcpus)) - 1;
+
+	if (type)
+		entry->eax = (entry->eax & ~(0xfffu << 14)) | others << 14;
+}
+
 static void set_topology(struct kvm_cpuid_entry2 *entry, uint32_t id, uint32_t nr_vcpus)
 {
 	switch (entry->function) {
@@ -77,6 +87,7 @@ static void set_topology(struct kvm_cpuid_entry2 *entry, uint32_t id, uint32_t n
 		break;
 	case 4: /* EAX 31-26: cores in the package - 1 */
 		entry->eax = (entry->eax & 0x03ffffff) | (((1u << log2_up(nr_vcpus)) - 1) << 26);
+		set_cache_sharing(entry, nr_vcpus);
 		break;
 	case 0xb: /* level 0: threads (one a core), level 1: cores; EDX: x2APIC id */
 	case 0x1f:
@@ -87,6 +98,14 @@ static void set_topology(struct kvm_cpuid_entry2 *entry, uint32_t id, uint32_t n
 		break;
 	case 0x80000008: /* ECX 7-0: threads - 1, 15-12: bits of the APIC id that number them */
 		entry->ecx = (entry->ecx & ~0xf0ffu) | (nr_vcpus - 1) | (log2_up(nr_vcpus) << 12);
+		break;
+	case 0x8000001d: /* caches, on AMD */
+		set_cache_sharing(entry, nr_vcpus);
+		break;
+	case 0x8000001e: /* AMD: EAX: APIC id, EBX 7-0: core, 15-8: threads of a core - 1, ECX: node */
+		entry->eax = id;
+		entry->ebx = id;
+		entry->ecx = 0;
 		break;
 	default:
 		break;

@@ -32,6 +32,8 @@ static void set_host(uint32_t bits)
 	add(0x40000001, 0, bits);
 	add(0x80000001, 0, bits);
 	add(0x80000008, 0, bits);
+	add(0x8000001d, 0, bits);
+	add(0x8000001e, 0, bits);
 }
 
 static void setup(void)
@@ -144,9 +146,10 @@ static void check_topology(uint32_t id, uint32_t nr, uint32_t host)
 	/* Intel SDM vol. 2A, CPUID: 01H */
 	ck_assert_uint_eq(leaf(1, 0)->ebx, (host & 0xffff) | nr << 16 | id << 24);
 	ck_assert_uint_eq(leaf(1, 0)->edx >> 28 & 1, nr > 1);
-	/* 04H, each index */
+	/* 04H, each index; a host of all ones has caches of level 7 */
 	for (uint32_t i = 0; i < 2; i++)
-		ck_assert_uint_eq(leaf(4, i)->eax, (host & 0x03ffffff) | ((1u << bits) - 1) << 26);
+		ck_assert_uint_eq(leaf(4, i)->eax,
+			(host & 0x3fff) | ((1u << bits) - 1) << 26 | (host ? ((1u << bits) - 1) << 14 : 0));
 	/* 0BH and 1FH: threads, cores, no more */
 	for (uint32_t f = 0xb; f <= 0x1f; f += 0x1f - 0xb) {
 		for (uint32_t i = 0; i < 3; i++)
@@ -163,7 +166,29 @@ static void check_topology(uint32_t id, uint32_t nr, uint32_t host)
 	/* AMD APM vol. 3, CPUID Fn8000_0008 */
 	ck_assert_uint_eq(leaf(0x80000008, 0)->ecx, (host & ~0xf0ffu) | (nr - 1) | bits << 12);
 	ck_assert_uint_eq(leaf(0x80000008, 0)->eax, host); /* address widths */
+	/* Fn8000_001D, Fn8000_001E */
+	ck_assert_uint_eq(
+		leaf(0x8000001d, 0)->eax, (host & 0xfc003fff) | (host ? ((1u << bits) - 1) << 14 : 0));
+	ck_assert_uint_eq(leaf(0x8000001e, 0)->eax, id);
+	ck_assert_uint_eq(leaf(0x8000001e, 0)->ebx, id);
+	ck_assert_uint_eq(leaf(0x8000001e, 0)->ecx, 0);
 }
+
+START_TEST(a_cache_of_level_1_or_2_belongs_to_one_vcpu)
+{
+	static const uint32_t functions[] = {4, 0x8000001d};
+
+	for (size_t f = 0; f < ARRAY_LEN(functions); f++) {
+		memset(&kvm->cpuid, 0, sizeof(kvm->cpuid));
+		for (uint32_t level = 1; level <= 3; level++) /* unified, 16 threads share it on the host */
+			add(functions[f], level, 3 | level << 5 | 15u << 14);
+		cpuid_for_vcpu(kvm, 1, 3, table);
+		for (uint32_t level = 1; level <= 3; level++)
+			ck_assert_uint_eq(leaf(functions[f], level)->eax & 0x3ffffff,
+				3 | level << 5 | (level < 3 ? 0 : 3u << 14));
+	}
+}
+END_TEST
 
 START_TEST(each_vcpu_of_1_to_64_is_told_its_own_id_and_the_same_topology)
 {
@@ -193,6 +218,7 @@ Suite *suite_cpuid(void)
 	tcase_add_test(tc, other_leaves_registers_and_indexes_pass_through);
 	tcase_add_test(tc, the_hosts_own_table_stays_as_it_was);
 	tcase_add_test(tc, a_full_table_is_filtered_to_its_last_entry);
+	tcase_add_test(tc, a_cache_of_level_1_or_2_belongs_to_one_vcpu);
 	tcase_add_test(tc, each_vcpu_of_1_to_64_is_told_its_own_id_and_the_same_topology);
 	suite_add_tcase(suite, tc);
 	return suite;
