@@ -98,7 +98,7 @@ static int allow_some(scmp_filter_ctx filter)
 	const struct scmp_arg_cmp thread = SCMP_A0(
 		SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
 	/* abort() signals its own thread; the VMM has the same user and is not to be killed */
-	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 	int r;
 
 	r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec);
