@@ -109,9 +109,9 @@ int warn_unused dump_engine_run(struct dump_engine *engine);
  */
 
 /*
- * dump_engine_announce - give a crashed region and the file that its guest dumps into their .partial
- * names, with what is needed to make sense of them after a kill.  For a guest that dumps by itself
- * (dump_engine_run() does the same for the others).  Errors: -errno.
+ * dump_engine_announce - give a crashed region its .partial name, with what is needed to make sense of it
+ * after a kill, before anything else happens to it; and the file that its guest dumps into, if there is
+ * one (@dump_fd -1: none).  dump_engine_run() does the same, if that has not been done.  Errors: -errno.
  */
 int warn_unused dump_engine_announce(
 	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd);

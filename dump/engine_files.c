@@ -311,7 +311,7 @@ int dump_engine_announce(
 		(void)(filemap_write(region_fd, 0, head, head_len) || write_region_trailer(&described));
 		r = publish_link(proc_fd, region_fd, region_dir_fd, names.region_partial);
 	}
-	if (!r)
+	if (!r && dump_fd >= 0)
 		r = publish_link(proc_fd, dump_fd, dir_fd, names.dump_partial);
 	free(head);
 	return r;

@@ -199,6 +199,8 @@ void crash_handle(struct guest *guest)
 	/* 4. The dumper takes over the memory. */
 	if (job && !jobs_check_quota(guest, job))
 		job = NULL;
+	if (job)
+		jobs_announce(guest, job, -1);
 	jobs_submit(guest);
 
 	/* 5. The rest of the dead VM goes, in a thread of its own. */
@@ -231,7 +233,7 @@ void crash_begin(struct guest *guest)
 		job = NULL;
 	if (job) {
 		job->held = true;
-		jobs_announce(guest, job, dead);
+		jobs_announce(guest, job, dead->guest_dump.file_fd);
 	} else {
 		dead->dying_deadline_ns = 0; /* its memory is given back at once */
 	}

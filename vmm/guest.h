@@ -33,7 +33,8 @@ struct dump_job {
 	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
 	bool sent;                  /* the dumper has it */
-	bool linked;                /* .partial names exist: releasing may have begun */
+	bool announced;             /* the dead VM's memory has its .partial name */
+	bool linked;                /* the dump has, too: releasing may have begun */
 	bool retried;               /* the dumper died of it once: @dump_fd is what it left */
 	bool finished;              /* published or failed */
 	bool failed;
@@ -64,6 +65,7 @@ struct guest {
 	uint64_t recoveries;          /* in a row */
 	uint64_t unready;             /* recovery VMs in a row that crashed before they were ready */
 	uint64_t recover_at_ns;       /* start the recovery VM then; 0 = none waits */
+	uint64_t reboot_at_ns;        /* start the VM after a reboot then; 0 = none waits */
 	struct dump_job *recover_job; /* borrowed: the crash that it recovers from, or NULL */
 
 	struct dumper dumper;
@@ -124,10 +126,10 @@ void crash_recover_now(struct guest *guest);
 struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end);
 
 /*
- * jobs_announce - give the memory of @vm, which is still dying, and the file it dumps into their
- * .partial names: from here on a kill loses nothing.
+ * jobs_announce - give the dead VM's memory its .partial name, and the file @dump_fd that its guest dumps into,
+ * if it is not -1: from here on a kill of every process loses nothing.
  */
-void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm);
+void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd);
 
 /* The names of its files. */
 void jobs_names(const struct dump_job *job, struct publish_names *ret);

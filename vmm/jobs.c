@@ -120,13 +120,15 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 	return job;
 }
 
-void jobs_announce(struct guest *guest, struct dump_job *job, struct vm *vm)
+void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd)
 {
 	int err = dump_engine_announce(
-		job->record, job->region_fd, guest->dir_fd, vm->guest_dump.file_fd, guest->dump_dir_fd);
+		job->record, job->region_fd, guest->dir_fd, dump_fd, guest->dump_dir_fd);
 
+	job->announced = !err;
 	if (err)
-		log_warn("generation %u: a kill before the guest has dumped loses everything: %s",
+		log_warn("generation %u: its memory cannot be named, a kill of all processes would lose "
+			 "it: %s",
 			job->generation, strerror(-err));
 }
 
@@ -202,12 +204,12 @@ void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 
 	jobs_names(job, &names);
 	log_error("generation %u: dump failed: %s", job->generation, why);
-	if (job->linked)
+	if (job->linked || job->announced)
 		log_error("generation %u: what there is of it is kept (minivmm dump salvage): %s/%s%s%s",
 			job->generation, guest->config->vm.memory_dir, names.region_partial,
 			in_place ? "" : " and ", in_place ? "" : names.dump_partial);
 	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
-		EV_STR("name", job->record->name), EV_BOOL("partial", job->linked));
+		EV_STR("name", job->record->name), EV_BOOL("partial", job->linked || job->announced));
 	finish(guest, job, true);
 }
 
