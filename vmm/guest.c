@@ -24,6 +24,8 @@
 #define WHY_MAX 512
 /* our choice: as for a crash, a vCPU leaves the guest within a scheduler slice */
 #define RETIRE_TIMEOUT_NS (2 * NSEC_PER_SEC)
+/* our choice: no guest that does any work reboots more often; each reboot is a VM, and lines in the log */
+#define REBOOT_INTERVAL_NS NSEC_PER_SEC
 
 /* ---- VMs ------------------------------------------------------------------------------------------ */
 
@@ -186,16 +188,22 @@ static void handle_power_off(struct guest *guest)
 
 static void handle_reboot(struct guest *guest)
 {
-	struct vm *vm;
+	uint64_t first_run = atomic_load(&guest->vm->first_run_ns);
 
 	console_flush(&guest->console, 100 * NSEC_PER_MSEC);
 	log_info("generation %u: reboots", guest->vm->generation);
 	EVENT_AT(&guest->events, "reboot", guest->vm->end.ns, guest->vm->generation,
 		EV_U64("code", guest->vm->end.detail));
 	retire_vm(guest);
-	if (guest->stopping)
-		return;
-	vm = create_vm(guest, guest->config->vm.kernel, guest->config->vm.cmdline, "reboot");
+	if (!guest->stopping)
+		guest->reboot_at_ns = first_run + REBOOT_INTERVAL_NS; /* mostly long ago */
+}
+
+static void reboot_now(struct guest *guest)
+{
+	struct vm *vm = create_vm(guest, guest->config->vm.kernel, guest->config->vm.cmdline, "reboot");
+
+	guest->reboot_at_ns = 0;
 	if (vm)
 		guest_start_vm(guest, vm, NULL);
 }
@@ -265,6 +273,8 @@ static void check_deadlines(struct guest *guest)
 	}
 	if (guest->recover_at_ns && now >= guest->recover_at_ns)
 		crash_recover_now(guest);
+	if (guest->reboot_at_ns && now >= guest->reboot_at_ns)
+		reboot_now(guest);
 	jobs_check_stall(guest, now);
 }
 
@@ -276,6 +286,8 @@ static int next_timeout(const struct guest *guest)
 	at = u64_min(at, jobs_stall_deadline(guest));
 	if (guest->recover_at_ns)
 		at = u64_min(at, guest->recover_at_ns);
+	if (guest->reboot_at_ns)
+		at = u64_min(at, guest->reboot_at_ns);
 	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
 		at = u64_min(at, vm->dying_deadline_ns);
 	if (at == UINT64_MAX)
@@ -297,6 +309,7 @@ static void stop(struct guest *guest, const char *why)
 	guest->stopping = true;
 	check_vm(guest); /* a crash that was seen before is dumped all the same */
 	guest->recover_at_ns = 0;
+	guest->reboot_at_ns = 0;
 	if (guest->recover_job)
 		guest->recover_job->awaits_recovery = false;
 	guest->recover_job = NULL;
@@ -339,8 +352,8 @@ static void handle_input(struct guest *guest)
 
 static bool is_over(const struct guest *guest)
 {
-	return guest->abandon ||
-	       (!guest->vm && !guest->dying && !guest->recover_at_ns && !jobs_busy(guest));
+	return guest->abandon || (!guest->vm && !guest->dying && !guest->recover_at_ns &&
+					 !guest->reboot_at_ns && !jobs_busy(guest));
 }
 
 static void handle_ready_fd(struct guest *guest, int fd)
