@@ -255,6 +255,26 @@ static void remove_dying(struct guest *guest, const struct vm *vm)
 		*at = vm->next_dying;
 }
 
+/*
+ * The file that the guest has dumped into goes to the dumper, unless it is unfinished and holds nothing that
+ * the dead VM's memory does not: then the dump is made afresh, wherever there is room.
+ */
+static void take_guest_file(struct guest *guest, struct dump_job *job, struct vm *vm, bool complete)
+{
+	struct publish_names names;
+
+	if (complete || atomic_load(&vm->guest_dump.released)) {
+		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
+		return;
+	}
+	jobs_names(job, &names);
+	if (unlinkat(guest->dump_dir_fd, names.dump_partial, 0) < 0 && errno != ENOENT)
+		log_warn("generation %u: %s: %s", job->generation, names.dump_partial, strerror(errno));
+	/* the VM is parked; its reaper closes the file later, but its room is needed now */
+	if (ftruncate(vm->guest_dump.file_fd, 0) < 0)
+		log_debug("guest's dump file: %s", strerror(errno));
+}
+
 void crash_finish(struct guest *guest, struct vm *vm)
 {
 	bool ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
@@ -274,7 +294,7 @@ void crash_finish(struct guest *guest, struct vm *vm)
 			EV_U64("written", vm->guest_dump.written));
 		if (!complete)
 			job->record->options.strategy = fallback_strategy();
-		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
+		take_guest_file(guest, job, vm, complete);
 		job->held = false;
 		say_dump(guest, vm, job);
 		jobs_submit(guest);

@@ -129,11 +129,12 @@ static int32_t reserve(struct guest_dump *dump, uint32_t stream, uint64_t len, u
 }
 
 /* Gives the whole pages of RAM [@off, @off + @len) back to the host. */
-static void release(const struct vm *vm, uint64_t off, uint64_t len)
+static void release(struct vm *vm, uint64_t off, uint64_t len)
 {
 	uint64_t start = u64_align_up(off, PAGE_SIZE_4K);
 	uint64_t end = u64_align_down(off + len, PAGE_SIZE_4K);
 
+	atomic_store(&vm->guest_dump.released, true);
 	/* in pieces that end between huge pages; what stays is released by the dumper */
 	for (uint64_t part; start < end && !atomic_load(&vm->stopping); start += part) {
 		part = u64_min(end - start, RELEASE_PIECE - start % RELEASE_PIECE);

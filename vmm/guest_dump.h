@@ -46,6 +46,7 @@ struct dump_area {
 
 struct guest_dump {
 	pthread_mutex_t lock;
+	_Atomic bool released;  /* some of the guest's memory is in the dump file alone */
 	_Atomic bool active;    /* between BEGIN and the VM's end */
 	int file_fd;            /* owned: the dump file; -1 = none */
 	uint32_t first_slot;    /* KVM memory slot of area 0 */
