@@ -105,7 +105,7 @@ void vm_start(struct vm *vm);
 /*
  * vm_park - stop every vCPU where it is and have its registers saved into vm->record.
  * Result: 0, or -ETIMEDOUT when some did not stop within @timeout_ns; those have saved = 0 in the
- * record and run no device access any more.
+ * record, and stop as soon as they leave the guest or the device access that they are in.
  */
 int warn_unused vm_park(struct vm *vm, uint64_t timeout_ns);
 
