@@ -88,7 +88,8 @@ struct dumper_files {
 
 /*
  * dumper_start - send a crash.  The caller may close its files right after.
- * Errors: -EPIPE or -ECONNRESET when the dumper is gone, else -errno.
+ * Errors: -EPIPE or -ECONNRESET when the dumper is gone, -EAGAIN when so many crashes wait that its queue
+ * is full, else -errno.  Never waits.
  */
 int warn_unused dumper_start(struct dumper *dumper, const struct dumper_files *files);
 

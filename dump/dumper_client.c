@@ -126,7 +126,7 @@ int dumper_start(struct dumper *dumper, const struct dumper_files *files)
 	cmsg->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
 	memcpy(CMSG_DATA(cmsg), fds, nr_fds * sizeof(int));
 	do
-		n = sendmsg(dumper->socket, &msg, MSG_NOSIGNAL);
+		n = sendmsg(dumper->socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

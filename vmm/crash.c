@@ -129,7 +129,7 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes, guest->config->dump.dir,
 		names.final);
 	EVENT(&guest->events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
-		EV_STR("name", job->record->name), EV_U64("memory", dead->region.layout.ram),
+		EV_STR("name", job->name), EV_U64("memory", dead->region.layout.ram),
 		EV_U64("populated", job->populated));
 }
 
@@ -191,7 +191,7 @@ void crash_handle(struct guest *guest)
 	if (guest->config->dump.enabled)
 		job = jobs_add(guest, dead, &dead->end);
 	if (job && guest_strategy_of(guest))
-		job->record->options.strategy = fallback_strategy();
+		jobs_set_strategy(job, fallback_strategy());
 
 	/* 3. The recovery VM runs: it waits for nothing below. */
 	recovering = recover_from(guest, dead, &dead->end, job);
@@ -202,6 +202,7 @@ void crash_handle(struct guest *guest)
 	if (job)
 		jobs_announce(guest, job, -1);
 	jobs_submit(guest);
+	job = jobs_find_active(guest, dead->generation); /* without a dumper it is given up, and gone */
 
 	/* 5. The rest of the dead VM goes, in a thread of its own. */
 	say_crash(guest, dead, &dead->end, recovering);
@@ -293,7 +294,7 @@ void crash_finish(struct guest *guest, struct vm *vm)
 		EVENT(&guest->events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
 			EV_U64("written", vm->guest_dump.written));
 		if (!complete)
-			job->record->options.strategy = fallback_strategy();
+			jobs_set_strategy(job, fallback_strategy());
 		take_guest_file(guest, job, vm, complete);
 		job->held = false;
 		say_dump(guest, vm, job);

@@ -24,8 +24,11 @@
 
 /* One dump: from the crash until its timeline has been printed. */
 struct dump_job {
-	struct dump_job *next;      /* owned by the list, oldest first */
-	uint32_t generation;        /* of the VM that crashed */
+	struct dump_job *next;    /* owned by the list, oldest first */
+	uint32_t generation;      /* of the VM that crashed */
+	char name[DUMP_NAME_MAX]; /* the record's, and below its options: the dumper can write there */
+	struct dump_options options;
+	size_t record_bytes;        /* of the mapping */
 	struct dump_record *record; /* owned: this job's own mapping */
 	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
 	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
@@ -134,6 +137,12 @@ void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd);
 /* The names of its files. */
 void jobs_names(const struct dump_job *job, struct publish_names *ret);
 
+/* Has @job dumped in another way than the configuration says. */
+void jobs_set_strategy(struct dump_job *job, uint32_t strategy);
+
+/* The job of generation @generation that is neither published nor given up, or NULL. */
+struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation);
+
 /* The job of generation @generation that is held, or NULL. */
 struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation);
 
@@ -146,7 +155,10 @@ void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why);
  */
 bool warn_unused jobs_check_quota(struct guest *guest, struct dump_job *job);
 
-/* Gives every waiting job to the dumper, starting one if there is none. */
+/*
+ * Gives every waiting job to the dumper, starting one if there is none.  A job that no dumper can take is given
+ * up and may be gone afterwards.
+ */
 void jobs_submit(struct guest *guest);
 
 /* Reads what the dumper says; called when its socket is readable. */

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +34,8 @@ static void free_job(struct dump_job *job)
 {
 	if (!job)
 		return;
-	dump_record_unmap(job->record);
+	if (job->record)
+		munmap(job->record, job->record_bytes);
 	if (job->record_fd >= 0)
 		close(job->record_fd);
 	if (job->region_fd >= 0)
@@ -114,6 +116,9 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 		free_job(job);
 		return NULL;
 	}
+	job->record_bytes = job->record->size; /* before any dumper could change it */
+	job->options = job->record->options;
+	memcpy(job->name, job->record->name, sizeof(job->name));
 	if (!fstat(job->region_fd, &st))
 		job->populated = (uint64_t)st.st_blocks * 512; /* its unit */
 	append(guest, job);
@@ -134,18 +139,32 @@ void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd)
 
 void jobs_names(const struct dump_job *job, struct publish_names *ret)
 {
-	const struct dump_options *options = &job->record->options;
+	const struct dump_options *options = &job->options;
 
 	if (dump_strategies[options->strategy].sinks && dump_sinks[options->sink]->compressed)
-		publish_names_init_lz4(ret, job->record->name);
+		publish_names_init_lz4(ret, job->name);
 	else
-		publish_names_init(ret, job->record->name);
+		publish_names_init(ret, job->name);
+}
+
+void jobs_set_strategy(struct dump_job *job, uint32_t strategy)
+{
+	job->options.strategy = strategy;
+	job->record->options.strategy = strategy;
+}
+
+struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation)
+{
+	for (struct dump_job *job = guest->jobs; job; job = job->next)
+		if (job->generation == generation && !job->finished)
+			return job;
+	return NULL;
 }
 
 struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation)
 {
 	for (struct dump_job *job = guest->jobs; job; job = job->next)
-		if (job->generation == generation && job->held)
+		if (job->generation == generation && job->held && !job->finished)
 			return job;
 	return NULL;
 }
@@ -198,8 +217,8 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 
 void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 {
-	bool in_place = dump_strategies[job->record->options.strategy].in_place &&
-			!dump_strategies[job->record->options.strategy].scratch;
+	bool in_place = dump_strategies[job->options.strategy].in_place &&
+			!dump_strategies[job->options.strategy].scratch;
 	struct publish_names names;
 
 	jobs_names(job, &names);
@@ -207,13 +226,19 @@ void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 	if (job->linked || job->announced)
 		log_error("generation %u: what there is of it is kept (minivmm dump salvage): %s/%s%s%s",
 			job->generation, guest->config->vm.memory_dir, names.region_partial,
-			in_place ? "" : " and ", in_place ? "" : names.dump_partial);
+			in_place || !job->linked ? "" : " and ",
+			in_place || !job->linked ? "" : names.dump_partial);
 	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
-		EV_STR("name", job->record->name), EV_BOOL("partial", job->linked || job->announced));
+		EV_STR("name", job->name), EV_BOOL("partial", job->linked || job->announced));
 	finish(guest, job, true);
 }
 
 /* ---- the dumper's events ------------------------------------------------------------------------- */
+
+static bool is_waiting(const struct dump_job *job)
+{
+	return !job->sent && !job->finished && !job->held;
+}
 
 static struct dump_job *find_job(struct guest *guest, uint32_t generation)
 {
@@ -251,9 +276,8 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		job->generation, end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0,
 		job->dir, names.final, dumped, file);
 	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", job->dir),
-		EV_STR("name", job->record->name), EV_STR("file", names.final),
-		EV_U64("dumped", job->last.dumped), EV_U64("released", job->last.released),
-		EV_U64("file_bytes", job->last.file_bytes));
+		EV_STR("name", job->name), EV_STR("file", names.final), EV_U64("dumped", job->last.dumped),
+		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
 	report_excluded(job);
 	finish(guest, job, false);
 }
@@ -265,7 +289,7 @@ static void report_detour(struct guest *guest, struct dump_job *job, const char 
 	report_progress_end(guest);
 	log_warn("generation %u: %s; dumping to %s (dump.fallback_dir)", job->generation, why, job->dir);
 	EVENT(&guest->events, "dump-fallback", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
-		EV_STR("name", job->record->name));
+		EV_STR("name", job->name));
 }
 
 static void handle_event(struct guest *guest, const struct dumper_event *event)
@@ -282,7 +306,7 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 		job->linked = true;
 		if (event->fallback && guest->fallback_dir_fd >= 0)
 			report_detour(guest, job, event->text);
-		EVENT(&guest->events, "dump-linked", job->generation, EV_STR("name", job->record->name));
+		EVENT(&guest->events, "dump-linked", job->generation, EV_STR("name", job->name));
 		break;
 	case DUMPER_PROGRESS:
 		job->last = *event;
@@ -292,9 +316,11 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 		job->last = *event;
 		guest->dumper_failures = 0;
 		report_done(guest, job);
+		jobs_submit(guest);
 		break;
 	case DUMPER_FAILED:
 		jobs_give_up(guest, job, event->text);
+		jobs_submit(guest);
 		break;
 	default:
 		break; /* dumper_receive lets no other type through */
@@ -334,7 +360,7 @@ static bool resume_job(struct guest *guest, struct dump_job *job)
 		job->dump_fd = reopen_dump(guest, job);
 	report_progress_end(guest);
 	log_warn("generation %u: another dumper process goes on with the dump", job->generation);
-	EVENT(&guest->events, "dump-resumed", job->generation, EV_STR("name", job->record->name));
+	EVENT(&guest->events, "dump-resumed", job->generation, EV_STR("name", job->name));
 	return true;
 }
 
@@ -364,7 +390,7 @@ static void handle_death(struct guest *guest)
 	log_error("no dumper process any more: crashes from here on are not dumped");
 	for (job = guest->jobs; job; job = next) {
 		next = job->next;
-		if (!job->finished)
+		if (is_waiting(job))
 			jobs_give_up(guest, job, "there is no dumper process");
 	}
 }
@@ -399,8 +425,10 @@ void jobs_receive(struct guest *guest)
 		guest->dumper_heard_ns = clock_mono_ns();
 		handle_event(guest, &event);
 	}
-	if (got == -EPROTO)
+	if (got == -EPROTO) {
 		log_error("the dumper process sent something that is no event");
+		kill(guest->dumper.pid, SIGKILL); /* it must not go on beside its successor */
+	}
 	if (got < 0)
 		handle_death(guest);
 }
@@ -425,13 +453,32 @@ int jobs_start_dumper(struct guest *guest)
 	return err;
 }
 
+/* A dumper for the jobs that wait, if there are any: the one that runs, or a new one. */
+static bool have_dumper(struct guest *guest)
+{
+	const struct dump_job *job = guest->jobs;
+
+	while (job && !is_waiting(job))
+		job = job->next;
+	return !job || guest->dumper.socket >= 0 ||
+	       (guest->dumper_failures < DUMPER_FAILURES_MAX && !jobs_start_dumper(guest));
+}
+
 void jobs_submit(struct guest *guest)
 {
-	for (struct dump_job *job = guest->jobs; job; job = job->next) {
+	bool dumper = have_dumper(guest);
+	struct dump_job *job, *next;
+
+	for (job = guest->jobs; job; job = next) {
 		int err;
 
-		if (job->sent || job->finished || job->held || guest->dumper.socket < 0)
+		next = job->next;
+		if (!is_waiting(job))
 			continue;
+		if (!dumper) {
+			jobs_give_up(guest, job, "there is no dumper process");
+			continue;
+		}
 		err = dumper_start(&guest->dumper, &(struct dumper_files){.record = job->record_fd,
 							   .region = job->region_fd,
 							   .region_dir = guest->dir_fd,
@@ -440,7 +487,7 @@ void jobs_submit(struct guest *guest)
 							   .dump = job->dump_fd,
 							   .resume = job->retried});
 		if (err) {
-			/* it is dead or unusable: its socket says so to the event loop, which tries again */
+			/* dead: its socket says so to the event loop; busy: tried again after its next dump */
 			log_debug("dumper_start: %s", strerror(-err));
 			return;
 		}
