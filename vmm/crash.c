@@ -280,7 +280,7 @@ void crash_finish(struct guest *guest, struct vm *vm)
 {
 	bool ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
 	bool complete = ended && vm->end.guest_dumped;
-	struct dump_job *job = jobs_find_held(guest, vm->generation);
+	struct dump_job *job = jobs_find_active(guest, vm->generation);
 	char reason[1280] = "it took longer than dump.guest_timeout";
 
 	park(vm);

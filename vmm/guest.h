@@ -143,9 +143,6 @@ void jobs_set_strategy(struct dump_job *job, uint32_t strategy);
 /* The job of generation @generation that is neither published nor given up, or NULL. */
 struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation);
 
-/* The job of generation @generation that is held, or NULL. */
-struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation);
-
 /* @job will not become a complete dump: says so, and where its remains are; frees what it holds. */
 void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why);
 

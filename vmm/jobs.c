@@ -161,14 +161,6 @@ struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation)
 	return NULL;
 }
 
-struct dump_job *jobs_find_held(struct guest *guest, uint32_t generation)
-{
-	for (struct dump_job *job = guest->jobs; job; job = job->next)
-		if (job->generation == generation && job->held && !job->finished)
-			return job;
-	return NULL;
-}
-
 bool jobs_busy(const struct guest *guest)
 {
 	for (const struct dump_job *job = guest->jobs; job; job = job->next)
