@@ -8,7 +8,7 @@
  *      0x0010_0000 +--------------------+ HIGH_RAM_BASE: kernel images
  *                  | RAM                |
  *      0xc000_0000 +--------------------+ HOLE_BASE: RAM ends here, what is left goes above 4 GiB
- *                  | devices            |
+ *      0xd000_0000 | virtio-mmio slots  | VIRTIO_MMIO_BASE: one page each
  *      0xfec0_0000 | IOAPIC             |
  *      0xfee0_0000 | local APICs        |
  *      0xfffb_c000 | KVM's own pages    |
@@ -31,6 +31,29 @@ typedef uint64_t gpa_t; /* guest-physical address, bytes */
 /* our choice: 1 GiB of hole holds all devices and leaves 3 GiB of RAM below 4 GiB, as QEMU's q35 does */
 #define HOLE_BASE 0xc0000000ull
 #define HOLE_END 0x100000000ull
+
+/* our choice: anywhere in the hole below the IOAPIC; one page a slot, so that an access hits one device */
+#define VIRTIO_MMIO_BASE 0xd0000000ull
+#define VIRTIO_MMIO_SIZE 0x1000ull /* bytes */
+#define VIRTIO_MMIO_SLOTS 16u      /* one interrupt line each, see virtio_mmio_gsi() */
+
+static inline gpa_t virtio_mmio_base(uint32_t slot)
+{
+	return VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_SIZE;
+}
+
+/*
+ * The IOAPIC's input of virtio-mmio slot @slot (edge-triggered, active high).  First those of the 24 inputs that
+ * no ISA interrupt shares, then ISA ones that have no user here (of the others: timer 0, keyboard 1, cascade
+ * 2, serial ports 3 and 4, clock 8, ACPI events 9, x87 13).
+ */
+static inline uint32_t virtio_mmio_gsi(uint32_t slot)
+{
+	static const uint8_t gsi[VIRTIO_MMIO_SLOTS] = {
+		16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7, 10, 11, 12, 14, 15};
+
+	return gsi[slot % VIRTIO_MMIO_SLOTS];
+}
 
 /* Boot data for the PVH entry; our choice: below 640 KiB, above the real-mode IVT, BDA and a zero page */
 #define BOOT_INFO_BASE 0x6000ull    /* hvm_start_info and its memory map: one page */

@@ -63,6 +63,14 @@ static void set_serial_irq(void *opaque, bool level)
 		log_debug("serial interrupt: %s", strerror(errno));
 }
 
+int vm_announce_mmio(struct vm *vm, gpa_t base, uint64_t len, uint32_t gsi)
+{
+	if (vm->nr_mmio == ARRAY_LEN(vm->mmio))
+		return -ENOSPC;
+	vm->mmio[vm->nr_mmio++] = (struct vm_mmio){.base = base, .len = len, .gsi = gsi};
+	return 0;
+}
+
 /* The device table: every device of the machine, in one place. */
 static int add_devices(struct vm *vm)
 {

@@ -15,6 +15,7 @@
 #include "vmm/events.h"
 #include "vmm/guest_dump.h"
 #include "vmm/kvm.h"
+#include "vmm/memmap.h"
 #include "vmm/region.h"
 #include "vmm/serial.h"
 #include "vmm/vcpu.h"
@@ -37,6 +38,13 @@ struct vm_end {
 	bool guest_dumped;       /* CRASH: the guest has written its dump by itself (FW_PANIC_END) */
 };
 
+/* A memory-mapped device that nothing but the ACPI tables tells the guest of: a virtio-mmio transport. */
+struct vm_mmio {
+	gpa_t base;
+	uint64_t len; /* bytes */
+	uint32_t gsi; /* edge-triggered interrupt, an input of the IOAPIC */
+};
+
 /* What all VMs of one guest share; everything borrowed, read-only while VMs live. */
 struct vm_shared {
 	const struct kvm *kvm;
@@ -57,6 +65,8 @@ struct vm {
 	bool recovery;                  /* started because its predecessor crashed; set before it runs */
 	struct region region;
 	struct bus ports, memory;
+	struct vm_mmio mmio[VIRTIO_MMIO_SLOTS]; /* announced to the guest; fixed before vCPUs exist */
+	uint32_t nr_mmio;
 	struct serial serial;
 	struct dump_record *record; /* owned: vCPU threads save registers here when parked */
 	int record_fd;              /* owned */
@@ -95,6 +105,13 @@ struct vm {
  */
 int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel,
 	const char *cmdline, char *why, size_t why_size);
+
+/*
+ * vm_announce_mmio - have the guest told of a virtio-mmio device at [@base, @base + @len) with interrupt @gsi.
+ * For add_devices(), beside the bus_add() to vm->memory that serves the accesses: see virtio_mmio_base().
+ * Errors: -ENOSPC if VIRTIO_MMIO_SLOTS are announced already.
+ */
+int warn_unused vm_announce_mmio(struct vm *vm, gpa_t base, uint64_t len, uint32_t gsi);
 
 /* Ends the threads, closes everything.  Slow (tens of ms): not for critical paths.  NULL is fine. */
 void vm_destroy(struct vm *vm);

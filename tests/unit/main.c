@@ -33,6 +33,7 @@ static Suite *(*const suites[])(void) = {
 	suite_options,
 	suite_config,
 	suite_bus,
+	suite_memmap,
 	suite_serial,
 	suite_console,
 	suite_events,

@@ -31,6 +31,7 @@ Suite *suite_dump_select(void);
 
 Suite *suite_config(void);
 Suite *suite_bus(void);
+Suite *suite_memmap(void);
 Suite *suite_serial(void);
 Suite *suite_console(void);
 Suite *suite_events(void);
