@@ -8,6 +8,8 @@
 
 /* our choice: 1 TiB, more RAM than there can be */
 #define PIECE_MAX_KIB (1ull << 30)
+/* our choice: 256 GiB, as far as firmware calls reach */
+#define TOUCH_MAX_MIB (1ull << 18)
 
 struct option {
 	const char *key;
@@ -29,6 +31,19 @@ static bool parse_scenario(void *field, char *value)
 	if (!*scenario)
 		scenario_print_all();
 	return *scenario;
+}
+
+/* A scenario that another one can go on to: not one that runs before memory is set up, or that would never end. */
+static bool parse_then(void *field, char *value)
+{
+	const struct scenario **scenario = field;
+
+	return parse_scenario(field, value) && !(*scenario)->early && !str_equal(value, "service");
+}
+
+static bool parse_touch(void *field, char *value)
+{
+	return str_to_u64(value, field) && *(uint64_t *)field <= TOUCH_MAX_MIB;
 }
 
 /* KIND:PERCENT[,KIND:PERCENT...]; a bare number is pattern. */
@@ -100,6 +115,8 @@ static bool parse_piece(void *field, char *value)
 static const struct option options[] = {
 	{"scenario", "what to do; ready-poweroff unless given", parse_scenario, FIELD(scenario)},
 	{"on-recovery", "scenario in a VM that replaces a crashed one", parse_scenario, FIELD(on_recovery)},
+	{"touch", "scenario service: MiB of memory it touches", parse_touch, FIELD(touch_mib)},
+	{"then", "scenario service: what it does next, unless it idles", parse_then, FIELD(then)},
 	{"generations", "from this generation on do ready-poweroff", parse_u64, FIELD(generations)},
 	{"fill", "KIND:PERCENT[,...] of all RAM; a bare number is pattern", parse_fill, 0},
 	{"seed", "of the contents, decimal or 0x hexadecimal; 1 unless given", parse_u64, FIELD(seed)},

@@ -15,9 +15,11 @@ struct config {
 	const struct scenario *on_recovery; /* instead, in a recovery VM; null = the same */
 	uint64_t generations;               /* from this generation on: ready-poweroff; 0 = never */
 	uint64_t seed;
-	uint64_t cpus;         /* at most so many are used */
-	uint64_t heartbeat_ms; /* 0 = none */
-	uint64_t delay_ms;     /* before the scenario */
+	uint64_t cpus;               /* at most so many are used */
+	uint64_t heartbeat_ms;       /* 0 = none */
+	uint64_t delay_ms;           /* before the scenario */
+	uint64_t touch_mib;          /* scenario service: memory it touches */
+	const struct scenario *then; /* scenario service: what it does next; null = idle */
 	uint32_t nr_fills;
 	struct fill fills[MAX_FILLS];
 	uint32_t nr_select;

@@ -6,6 +6,7 @@
 #include "guest-stub/crash.h"
 #include "guest-stub/lie.h"
 #include "guest-stub/machine.h"
+#include "guest-stub/service.h"
 #include "guest-stub/smp.h"
 
 static void null_deref(const struct config *config)
@@ -86,11 +87,7 @@ static void ready_panic(const struct config *config)
 static void idle(const struct config *config)
 {
 	report_ready();
-	for (uint64_t n = 1; config->heartbeat_ms; n++) {
-		heartbeat(n);
-		sleep_ms(config->heartbeat_ms);
-	}
-	cpu_halt_forever();
+	idle_forever(config->heartbeat_ms);
 }
 
 static const struct scenario scenarios[] = {
@@ -119,6 +116,7 @@ static const struct scenario scenarios[] = {
 	{"lie-streams", "streams that are not allowed, then a proper dump", lie_streams, false},
 	{"lie-areas", "added memory that is not allowed, then a proper dump", lie_areas, false},
 	{"lie-race", "what is passed changes during the call", lie_race, false},
+	{"service", "touch memory (touch=), report ready, go on (then=) or idle", service_run, false},
 	{"idle", "report ready, then halt; heartbeats if heartbeat= is given", idle, false},
 };
 

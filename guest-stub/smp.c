@@ -169,3 +169,12 @@ void sleep_ms(uint64_t ms)
 		ms -= shot;
 	}
 }
+
+void idle_forever(uint64_t heartbeat_ms)
+{
+	for (uint64_t n = 1; heartbeat_ms; n++) {
+		heartbeat(n);
+		sleep_ms(heartbeat_ms);
+	}
+	cpu_halt_forever();
+}

@@ -30,6 +30,9 @@ uint64_t tsc_after_ms(uint64_t ms);
 /* sleep_ms - halts the boot CPU for @ms milliseconds. */
 void sleep_ms(uint64_t ms);
 
+/* idle_forever - halts the boot CPU, with a heartbeat every @heartbeat_ms milliseconds unless that is 0. */
+_Noreturn void idle_forever(uint64_t heartbeat_ms);
+
 /* In ring 3 from ap_entry64. */
 _Noreturn void ap_main(struct cpu *cpu);
 

@@ -121,6 +121,13 @@ has_not 'power off'
 ends_with 124
 check 'idle stays after ready'
 
+boot 'scenario=service touch=100 then=ready-poweroff'
+has '^stub: fill kind=touch pfn=[0-9]+-[0-9]+ seed=0x1$'
+has '^stub: service touched 100 MiB$'
+has '^stub: scenario ready-poweroff$'
+has '^stub: power off, code 0$'
+check 'service touches its memory, is ready and goes on'
+
 boot 'fill=pattern:20,text:10,zero:5,freed:20 seed=0xabc'
 has '^stub: fill kind=pattern pfn=[0-9]+-[0-9]+ seed=0xabc$'
 has '^stub: fill kind=text pfn=[0-9]+-[0-9]+ seed=0xabc$'
@@ -149,7 +156,8 @@ has '^stub:   fill=: '
 has '^stub: power off, code 2$'
 check 'an unknown key is refused with the list of those known'
 
-for bad in fill=pattern:101 fill=60,zero:41 fill=junk:5 fill= seed=0x cpus=-1 delay=99999999999999999999; do
+for bad in fill=pattern:101 fill=60,zero:41 fill=junk:5 fill= seed=0x cpus=-1 delay=99999999999999999999 \
+	touch=262145 then=service then=panic-early; do
 	boot "$bad"
 	has "^stub: error: .*value of \"${bad%%=*}\" not allowed"
 	has '^stub: power off, code 2$'

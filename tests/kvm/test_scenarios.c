@@ -264,6 +264,27 @@ START_TEST(signals_that_ask_to_stop_end_the_guest_with_0)
 }
 END_TEST
 
+START_TEST(a_service_touches_its_memory_is_ready_and_its_pages_are_in_its_dump)
+{
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=null-deref fill=pattern:60",
+			.recovery = "scenario=service touch=16 then=panic-call generations=2 seed=0x77",
+			.vcpus = cpu_counts[_i]});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", 2);
+	run_assert(&run, event_ns(run_event(&run, "ready", 1)) < event_ns(run_event(&run, "crash", 1)),
+		"not ready before its crash");
+	run_said(&run, "stub: service touched 16 MiB in ");
+	run_dump_path(&run, 1, path, sizeof(path));
+	run_judge(&run, path, 1, 0, NULL);
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_scenarios(void)
 {
 	Suite *suite = suite_create("scenarios");
@@ -284,6 +305,8 @@ Suite *suite_scenarios(void)
 		tcase, a_guest_that_powers_off_ends_with_0_and_leaves_no_dump, 0, NR_CPU_COUNTS);
 	tcase_add_test(tcase, a_guest_that_powers_off_with_a_code_ends_with_7);
 	tcase_add_loop_test(tcase, a_reboot_is_a_fresh_vm_and_no_crash, 0, NR_CPU_COUNTS);
+	tcase_add_loop_test(tcase, a_service_touches_its_memory_is_ready_and_its_pages_are_in_its_dump, 0,
+		NR_CPU_COUNTS);
 	suite_add_tcase(suite, tcase);
 
 	tcase = tcase_create("signals");

@@ -41,13 +41,14 @@
 #define QEMU_NOTE_SEGMENT 24u
 #define QEMU_NOTE_CR 392u
 
-enum kind { KIND_PATTERN, KIND_ZERO, KIND_TEXT, KIND_FREED, KIND_HOLE, KIND_ANY, KIND_NR };
+enum kind { KIND_PATTERN, KIND_ZERO, KIND_TEXT, KIND_FREED, KIND_TOUCH, KIND_HOLE, KIND_ANY, KIND_NR };
 
 static const char *const kind_names[KIND_NR] = {
 	[KIND_PATTERN] = "pattern",
 	[KIND_ZERO] = "zero",
 	[KIND_TEXT] = "text",
 	[KIND_FREED] = "freed",
+	[KIND_TOUCH] = "touch",
 	[KIND_HOLE] = "hole",
 	[KIND_ANY] = "any",
 };
@@ -63,7 +64,7 @@ struct range {
 struct reg {
 	const char *name;
 	int prstatus; /* byte offset in NT_PRSTATUS' descriptor; -1 = not there */
-	int qemu; /* byte offset in QEMU's; -1 = not there */
+	int qemu;     /* byte offset in QEMU's; -1 = not there */
 	unsigned qemu_bytes;
 };
 
@@ -137,9 +138,9 @@ struct judge {
 	unsigned nr_ranges;
 	unsigned told; /* how many of them the console's log told of */
 	struct printed_cpu cpus[CPUS_MAX];
-	unsigned want_cpus; /* 0 = any number */
+	unsigned want_cpus;  /* 0 = any number */
 	unsigned generation; /* the VM of the console's log that was dumped */
-	uint64_t want_mib; /* memory of the VM; 0 = any size */
+	uint64_t want_mib;   /* memory of the VM; 0 = any size */
 	/* what was read */
 	int fd;
 	uint64_t file_size;
@@ -488,6 +489,7 @@ static void expected_page(const struct range *range, uint64_t pfn, uint64_t *wor
 	switch (range->kind) {
 	case KIND_PATTERN:
 	case KIND_FREED:
+	case KIND_TOUCH: /* of which the first word alone is promised */
 		formula_pattern(range->seed, pfn, words);
 		break;
 	case KIND_TEXT:
@@ -504,13 +506,14 @@ static uint64_t count_bad(
 	const struct range *range, uint64_t pfn, unsigned count, const uint64_t *block, bool tell)
 {
 	uint64_t want[FORMULA_WORDS], bad = 0;
+	size_t bytes = range->kind == KIND_TOUCH ? sizeof(want[0]) : FORMULA_PAGE;
 
 	for (unsigned page = 0; page < count; page++) {
 		const uint64_t *found = block + (size_t)page * FORMULA_WORDS;
 		unsigned i = 0;
 
 		expected_page(range, pfn + page, want);
-		if (!memcmp(want, found, FORMULA_PAGE))
+		if (!memcmp(want, found, bytes))
 			continue;
 		while (want[i] == found[i])
 			i++;
@@ -789,13 +792,16 @@ static bool retell(struct judge *judge, const char *kinds, enum kind instead)
 static const char usage[] =
 	"usage: vmcore-check [--fill KIND:FIRST-LAST:SEED]... [--expect-hole FIRST-LAST]... [--cpus N]\n"
 	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]]\n"
-	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] [--any-registers] FILE\n"
+	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] [--any-registers] "
+	"FILE\n"
 	"KIND is pattern, zero, text, freed, hole or any; frames are decimal, both ends included.\n"
 	"--console takes what must be there from the guest stub's output (of generation 0, or N): fills,\n"
 	"registers, number of vCPUs, size of memory.  A log that tells of no fill, or not of every vCPU's\n"
 	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n"
-	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them out.\n"
-	"--any: such ranges are not looked at.  --any-registers: registers are not compared, since the guest\n"
+	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them "
+	"out.\n"
+	"--any: such ranges are not looked at.  --any-registers: registers are not compared, since the "
+	"guest\n"
 	"was stopped in the middle of its own dump.\n";
 
 struct asked {
