@@ -46,7 +46,7 @@ static const char *const variant_names[VARIANT_NR] = {
 
 struct options {
 	const char *dir;
-	uint64_t size; /* bytes; multiple of chunk */
+	uint64_t size;  /* bytes; multiple of chunk */
 	uint64_t chunk; /* bytes; multiple of 4 KiB */
 	unsigned threads;
 	unsigned runs;
@@ -55,7 +55,7 @@ struct options {
 
 /* One end of the copy. */
 struct end {
-	int fd; /* owned, O_TMPFILE */
+	int fd;             /* owned, O_TMPFILE */
 	unsigned char *map; /* owned, shared mapping of the whole file; NULL if the variant needs none */
 };
 
@@ -68,7 +68,7 @@ struct job {
 struct worker {
 	struct job *job; /* borrowed from run() */
 	pthread_t thread;
-	int cpu; /* to be pinned to; -1 = not */
+	int cpu;    /* to be pinned to; -1 = not */
 	int status; /* 0 or -errno; read after the join */
 };
 

@@ -70,8 +70,8 @@ uint64_t dump_layout_tail_min(uint64_t ram);
  * Errors: -EINVAL if @ram is 0, not a multiple of 4 KiB, or over DUMP_RAM_MAX, or if an end of the
  * hole is no multiple of 4 KiB, is over DUMP_RAM_MAX, or lies before its start; @ret is unchanged.
  */
-int warn_unused dump_layout_init(struct dump_layout *ret, uint64_t ram, uint64_t hole_start,
-				 uint64_t hole_end);
+int warn_unused dump_layout_init(
+	struct dump_layout *ret, uint64_t ram, uint64_t hole_start, uint64_t hole_end);
 
 /* 0 if @layout obeys every rule written at its fields, else -EINVAL.  For layouts from outside. */
 int warn_unused dump_layout_check(const struct dump_layout *layout);
@@ -80,7 +80,7 @@ int warn_unused dump_layout_check(const struct dump_layout *layout);
  * dump_layout_offset - RAM offset of guest-physical @gpa, of which @len bytes must be contiguous.
  * Errors: -EFAULT if [@gpa, @gpa+@len) is not inside one segment or wraps.
  */
-int warn_unused dump_layout_offset(const struct dump_layout *layout, uint64_t gpa, uint64_t len,
-				   uint64_t *ret_off);
+int warn_unused dump_layout_offset(
+	const struct dump_layout *layout, uint64_t gpa, uint64_t len, uint64_t *ret_off);
 
 #endif /* DUMP_LAYOUT_H */

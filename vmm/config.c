@@ -371,6 +371,10 @@ static int check_together(const struct config *config, const char *path)
 	mistakes += refuse(path,
 		strategy->guest_mode != FW_DUMP_MODE_VMM && config->dump.select != DUMP_SELECT_ALL,
 		"[dump] select must be all with [dump] strategy = hypercall or addmem: the guest selects");
+	mistakes += refuse(path,
+		config->recovery.handover == HANDOVER_EXPLICIT &&
+			config->recovery.initial > config->vm.memory,
+		"[recovery] initial must not be more than [vm] memory");
 	return mistakes;
 }
 

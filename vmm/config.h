@@ -48,10 +48,15 @@ struct config {
 	} dump;
 	struct {
 		bool enabled;
-		char *kernel;     /* default: vm.kernel */
-		char *cmdline;    /* default: vm.cmdline */
-		uint64_t max;     /* recoveries in a row; 0 = none at all */
-		uint64_t backoff; /* ns before a recovery that follows a crashed recovery; doubles */
+		char *kernel;        /* default: vm.kernel */
+		char *cmdline;       /* default: vm.cmdline */
+		uint64_t max;        /* recoveries in a row; 0 = none at all */
+		uint64_t backoff;    /* ns before a recovery that follows a crashed recovery; doubles */
+		bool concurrent;     /* false: only when the dump is over */
+		uint64_t handover;   /* enum handover */
+		uint64_t reserve;    /* bytes beside vm.memory */
+		uint64_t overcommit; /* enum overcommit */
+		uint64_t initial;    /* bytes; HANDOVER_EXPLICIT */
 	} recovery;
 	struct {
 		char *output; /* "stdio", "none" or a file */
@@ -60,6 +65,12 @@ struct config {
 
 /* Values of dump.huge_pages */
 enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_OFF };
+
+/* Values of recovery.handover */
+enum handover { HANDOVER_GATED, HANDOVER_EXPLICIT, HANDOVER_NONE };
+
+/* Values of recovery.overcommit */
+enum overcommit { OVERCOMMIT_ALLOW, OVERCOMMIT_WAIT };
 
 /*
  * config_load - read @path, apply the @nr_sets overrides ("section.key=value"), fill in defaults, check.

@@ -40,6 +40,21 @@ static const char *huge_pages_name(size_t index)
 	return index < ARRAY_LEN(names) ? names[index] : NULL;
 }
 
+static const char *handover_name(size_t index)
+{
+	static const char *const names[] = {
+		[HANDOVER_GATED] = "gated", [HANDOVER_EXPLICIT] = "explicit", [HANDOVER_NONE] = "none"};
+
+	return index < ARRAY_LEN(names) ? names[index] : NULL;
+}
+
+static const char *overcommit_name(size_t index)
+{
+	static const char *const names[] = {[OVERCOMMIT_ALLOW] = "allow", [OVERCOMMIT_WAIT] = "wait"};
+
+	return index < ARRAY_LEN(names) ? names[index] : NULL;
+}
+
 #define FIELD(s, f) .section = #s, .key = #f, .offset = offsetof(struct config, s.f)
 
 const struct config_option options[] = {
@@ -101,6 +116,18 @@ const struct config_option options[] = {
 	{FIELD(recovery, backoff), .type = OPTION_DURATION, .fallback = "1s", .min = 0, .max = DURATION_MAX,
 		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at "
 			"most"},
+	{FIELD(recovery, concurrent), .type = OPTION_BOOL, .fallback = "yes",
+		.help = "start the recovery VM beside the dump; no: after it"},
+	{FIELD(recovery, handover), .type = OPTION_CHOICE, .fallback = "gated", .choice = handover_name,
+		.help = "how the recovery VM gets the memory that the crashed one gives back"},
+	{FIELD(recovery, reserve), .type = OPTION_SIZE, .fallback = "64M", .min = 0, .max = GIB(128),
+		.help = "host memory that crashed VM, dump and recovery VM may take together beside "
+			"vm.memory"},
+	{FIELD(recovery, overcommit), .type = OPTION_CHOICE, .fallback = "allow", .choice = overcommit_name,
+		.help = "when the dump itself keeps memory: allow the recovery VM more, or let it wait"},
+	{FIELD(recovery, initial), .type = OPTION_SIZE, .fallback = "64M", .min = MIB(16), .max = GIB(128),
+		.multiple = PAGE_SIZE_2M,
+		.help = "memory that a recovery VM boots with (handover = explicit)"},
 
 	{FIELD(console, output), .type = OPTION_SINK, .fallback = "stdio",
 		.help = "console: stdio, none, or a file to append to"},

@@ -32,9 +32,10 @@ void log_set_prefix(const char *prefix)
 
 void log_write(enum log_level level, const char *fmt, ...)
 {
-	static const char *const words[] = {
-		[LOG_ERROR] = "error: ", [LOG_WARN] = "warning: ", [LOG_INFO] = "", [LOG_DEBUG] = "debug: "
-	};
+	static const char *const words[] = {[LOG_ERROR] = "error: ",
+		[LOG_WARN] = "warning: ",
+		[LOG_INFO] = "",
+		[LOG_DEBUG] = "debug: "};
 	char line[LOG_LINE_MAX];
 	int saved = errno;
 	va_list args;

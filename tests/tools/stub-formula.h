@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define FORMULA_PAGE 4096u
-#define FORMULA_WORDS 512u /* 64-bit words of a page */
+#define FORMULA_WORDS 512u      /* 64-bit words of a page */
 #define FORMULA_TEXT_WORDS 256u /* different words of kind "text" */
 
 /* splitmix64 (Steele, Lea, Flood 2014): the state is advanced by the golden ratio, then mixed. */

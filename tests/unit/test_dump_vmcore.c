@@ -201,8 +201,8 @@ START_TEST(the_metadata_note_is_laid_out_as_documented)
 	ck_assert_uint_eq(u64_at(note->desc, 48), MIB(6));
 	ck_assert_uint_eq(u64_at(note->desc, 56) + MIB(8), view.size);
 	ck_assert_uint_eq(u64_at(note->desc, 64), MIB(2));
-	ck_assert_uint_eq(u64_at(note->desc, 72), MIB(8)); /* bitmap */
-	ck_assert_uint_eq(u64_at(note->desc, 80), 1536 / 8); /* its bytes */
+	ck_assert_uint_eq(u64_at(note->desc, 72), MIB(8));        /* bitmap */
+	ck_assert_uint_eq(u64_at(note->desc, 80), 1536 / 8);      /* its bytes */
 	ck_assert_uint_eq(u64_at(note->desc, 88), MIB(8) + 4096); /* progress */
 	ck_assert_uint_eq(u64_at(note->desc, 96), 3);
 	ck_assert_uint_eq(u64_at(note->desc, 104), view.size - 4096);
