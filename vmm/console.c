@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -153,9 +155,126 @@ void console_flush(struct console *c, uint64_t timeout_ns)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Copies into the ring what @limit allows.  Returns bytes taken. */
+static size_t put(struct console *c, const char *text, size_t len, uint64_t limit)
+{
+	uint64_t room = limit - u64_min(c->head - c->tail, limit);
+	size_t taken = (size_t)u64_min(len, room);
+
+	for (size_t i = 0; i < taken; i++)
+		c->buffer[(c->head + i) % RING] = text[i];
+	if (taken && c->head == c->tail)
+		pthread_cond_signal(&c->filled);
+	c->head += taken;
+	return taken;
+}
+
+/* Pairs with the store before console_wake. */
+static bool is_set(const _Atomic bool *stop)
+{
+	return stop && atomic_load(stop);
+}
+
+/* With the lock held: appends, waiting for room until *@stop is true; then what the reserve holds. */
+static void append(struct console *c, const char *text, size_t len, const _Atomic bool *stop)
+{
+	while (len) {
+		bool stopping = is_set(stop);
+		size_t taken = put(c, text, len, stopping ? RING : CONSOLE_BUFFER);
+
+		if (taken)
+			c->mid_line = text[taken - 1] != '\n';
+		text += taken;
+		len -= taken;
+		if (stopping)
+			break;
+		if (len)
+			pthread_cond_wait(&c->drained, &c->lock);
+	}
+}
+
+/* The same for output of @generation: behind that of another one a line says whose it is. */
+static void append_marked(
+	struct console *c, uint32_t generation, const char *text, size_t len, const _Atomic bool *stop)
+{
+	char marker[40];
+	int n;
+
+	if (!len)
+		return;
+	if (generation != c->shown) {
+		n = snprintf(marker, sizeof(marker), "%s[generation %" PRIu32 "]\n",
+			c->mid_line ? "\n" : "", generation);
+		c->shown = generation;
+		append(c, marker, (size_t)n, stop);
+	}
+	append(c, text, len, stop);
+}
+
+/* What is collected of an older generation goes out, as a line. */
+static void end_older_line(struct console *c, const _Atomic bool *stop)
+{
+	size_t len = c->older.len;
+	char line[CONSOLE_LINE_MAX + 1];
+
+	if (!len)
+		return;
+	memcpy(line, c->older.text, len);
+	line[len++] = '\n';
+	c->older.len = 0; /* first: append may let go of the lock */
+	append_marked(c, c->older.generation, line, len, stop);
+}
+
+/* An older generation's text: whole lines go out, the rest waits for its end. */
+static void collect(
+	struct console *c, uint32_t generation, const char *text, size_t len, const _Atomic bool *stop)
+{
+	if (c->older.generation != generation)
+		end_older_line(c, stop);
+	for (size_t i = 0; i < len; i++) {
+		c->older.generation = generation;
+		if (text[i] != '\n')
+			c->older.text[c->older.len++] = text[i];
+		if (text[i] == '\n' && !c->older.len)
+			append_marked(c, generation, "\n", 1, stop);
+		else if (text[i] == '\n' || c->older.len == CONSOLE_LINE_MAX)
+			end_older_line(c, stop);
+	}
+}
+
+void console_write(
+	struct console *c, uint32_t generation, const char *text, size_t len, const _Atomic bool *stop)
+{
+	bool first; /* nobody else's text is half written */
+
+	if (!c->started)
+		return;
+	pthread_mutex_lock(&c->lock);
+	while (c->busy && !is_set(stop))
+		pthread_cond_wait(&c->drained, &c->lock);
+	first = !c->busy;
+	c->busy = true;
+	if (generation < c->newest) {
+		collect(c, generation, text, len, stop);
+	} else {
+		c->newest = generation;
+		append_marked(c, generation, text, len, stop);
+	}
+	if (first) {
+		c->busy = false;
+		pthread_cond_broadcast(&c->drained);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 void console_close(struct console *c)
 {
+	static const _Atomic bool closing = true; /* nobody waits for room any more */
+
 	if (c->started) {
+		pthread_mutex_lock(&c->lock);
+		end_older_line(c, &closing);
+		pthread_mutex_unlock(&c->lock);
 		console_flush(c, NSEC_PER_SEC);
 		pthread_mutex_lock(&c->lock);
 		c->quit = true;
@@ -183,55 +302,6 @@ void console_close(struct console *c)
 	c->started = false;
 	c->buffer = NULL;
 	c->out_fd = -1;
-}
-
-/* Copies into the ring what @limit allows.  Returns bytes taken. */
-static size_t put(struct console *c, const char *text, size_t len, uint64_t limit)
-{
-	uint64_t room = limit - u64_min(c->head - c->tail, limit);
-	size_t taken = (size_t)u64_min(len, room);
-
-	for (size_t i = 0; i < taken; i++)
-		c->buffer[(c->head + i) % RING] = text[i];
-	if (taken && c->head == c->tail)
-		pthread_cond_signal(&c->filled);
-	c->head += taken;
-	return taken;
-}
-
-/* Pairs with the store before console_wake. */
-static bool is_set(const _Atomic bool *stop)
-{
-	return stop && atomic_load(stop);
-}
-
-void console_write(struct console *c, const char *text, size_t len, const _Atomic bool *stop)
-{
-	bool first; /* nobody else's text is half written */
-
-	if (!c->started)
-		return;
-	pthread_mutex_lock(&c->lock);
-	while (c->busy && !is_set(stop))
-		pthread_cond_wait(&c->drained, &c->lock);
-	first = !c->busy;
-	c->busy = true;
-	while (len) {
-		bool stopping = is_set(stop);
-		size_t taken = put(c, text, len, stopping ? RING : CONSOLE_BUFFER);
-
-		text += taken;
-		len -= taken;
-		if (stopping)
-			break;
-		if (len)
-			pthread_cond_wait(&c->drained, &c->lock);
-	}
-	if (first) {
-		c->busy = false;
-		pthread_cond_broadcast(&c->drained);
-	}
-	pthread_mutex_unlock(&c->lock);
 }
 
 void console_wake(struct console *c)

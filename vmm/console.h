@@ -5,6 +5,11 @@
  *      vCPU threads --console_write--> buffer --writer thread--> terminal or file
  *      terminal --console_read (event loop)--> serial port
  *
+ * Several generations of VM write here, one after the other and sometimes at the same time (a dead VM that
+ * dumps by itself beside its recovery VM).  A line "[generation N]" stands wherever the output of generation N
+ * follows that of another; the very first VM needs none.  The newest generation's bytes go out as they come,
+ * so that a shell's prompt is seen; what an older one still says is collected and goes out by whole lines.
+ *
  * A slow or stopped terminal holds back only a vCPU whose output fills the buffer, never the event
  * loop; and a vCPU that is to be stopped leaves its output in the buffer's reserve and goes.
  *
@@ -22,6 +27,8 @@
 /* our choices: a burst of a kernel's boot messages; and one largest firmware console write */
 #define CONSOLE_BUFFER KIB(128)
 #define CONSOLE_RESERVE KIB(64)
+/* our choice: the longest line of an older generation that is kept in one piece */
+#define CONSOLE_LINE_MAX 256
 
 struct console {
 	int out_fd;           /* owned unless it is stdout; -1 = output is dropped */
@@ -39,6 +46,14 @@ struct console {
 	bool busy;              /* guarded by lock: a text is half written, others wait */
 	bool quit;              /* guarded by lock */
 	bool failed;            /* guarded by lock: writing failed, output is dropped from here on */
+	uint32_t newest;        /* guarded by lock: newest generation that has written */
+	uint32_t shown;         /* guarded by lock: generation whose output stands at the end */
+	bool mid_line;          /* guarded by lock: that output does not end with a newline */
+	struct {
+		uint32_t generation;
+		size_t len;
+		char text[CONSOLE_LINE_MAX];
+	} older; /* guarded by lock: a line of an older generation that has no end yet */
 };
 
 /*
@@ -54,11 +69,12 @@ void console_raw_mode(struct console *console);
 void console_close(struct console *console);
 
 /*
- * console_write - append bytes, in one piece.  Waits while another text is half written or the buffer
+ * console_write - append bytes of the VM @generation, in one piece.  Waits while another text is half written or the buffer
  * is full, until *@stop is true; then appends at once what the reserve holds.  Whoever sets *@stop
  * calls console_wake.  @stop may be NULL.
  */
-void console_write(struct console *console, const char *text, size_t len, const _Atomic bool *stop);
+void console_write(struct console *console, uint32_t generation, const char *text, size_t len,
+	const _Atomic bool *stop);
 void console_wake(struct console *console);
 
 /* Waits until everything is written out, at most @timeout_ns. */

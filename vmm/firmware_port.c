@@ -51,7 +51,7 @@ static int32_t op_console_write(void *machine, const char *text, uint32_t len)
 {
 	struct vm *vm = machine;
 
-	console_write(vm->shared->console, text, len, &vm->stopping);
+	console_write(vm->shared->console, vm->generation, text, len, &vm->stopping);
 	return FW_OK;
 }
 

@@ -174,18 +174,19 @@ static enum bus_verdict serial_write(void *device, const struct bus_access *acce
 	pthread_mutex_unlock(&s->lock);
 	/* outside the lock: it may wait for the terminal, and input must go on */
 	if (sends)
-		console_write(s->console, &byte, 1, s->stop);
+		console_write(s->console, *s->generation, &byte, 1, s->stop);
 	return BUS_CONTINUE;
 }
 
 static const struct bus_device_ops serial_ops = {.read = serial_read, .write = serial_write};
 
-void serial_init(struct serial *s, struct console *console, const _Atomic bool *stop,
-	void (*set_irq)(void *opaque, bool level), void *opaque)
+void serial_init(struct serial *s, struct console *console, const uint32_t *generation,
+	const _Atomic bool *stop, void (*set_irq)(void *opaque, bool level), void *opaque)
 {
 	memset(s, 0, sizeof(*s));
 	s->console = console;
 	s->stop = stop;
+	s->generation = generation;
 	s->set_irq = set_irq;
 	s->opaque = opaque;
 	pthread_mutex_init(&s->lock, NULL);

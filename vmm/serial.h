@@ -20,6 +20,7 @@
 struct serial {
 	struct console *console;                   /* borrowed */
 	const _Atomic bool *stop;                  /* borrowed: the VM is to be stopped */
+	const uint32_t *generation;                /* borrowed: of the VM, whose output this is */
 	void (*set_irq)(void *opaque, bool level); /* called with lock held */
 	void *opaque;                              /* borrowed: argument of set_irq */
 	pthread_mutex_t lock;
@@ -30,8 +31,8 @@ struct serial {
 	uint32_t fifo_head, fifo_count;
 };
 
-void serial_init(struct serial *serial, struct console *console, const _Atomic bool *stop,
-	void (*set_irq)(void *opaque, bool level), void *opaque);
+void serial_init(struct serial *serial, struct console *console, const uint32_t *generation,
+	const _Atomic bool *stop, void (*set_irq)(void *opaque, bool level), void *opaque);
 void serial_fini(struct serial *serial);
 
 /* Claims SERIAL_PORTS ports at @base. */

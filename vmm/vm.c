@@ -78,7 +78,7 @@ static int add_devices(struct vm *vm)
 
 	bus_init(&vm->ports, "port");
 	bus_init(&vm->memory, "memory");
-	serial_init(&vm->serial, vm->shared->console, &vm->stopping, set_serial_irq, vm);
+	serial_init(&vm->serial, vm->shared->console, &vm->generation, &vm->stopping, set_serial_irq, vm);
 	err = serial_add(&vm->serial, &vm->ports, PORT_SERIAL0);
 	if (!err)
 		err = firmware_port_add(vm);

@@ -98,6 +98,34 @@ START_TEST(a_vm_is_told_its_generation_and_that_it_recovers)
 }
 END_TEST
 
+START_TEST(the_console_tells_which_generation_speaks)
+{
+	char text[16384], marker[32];
+	const char *at = text;
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=ready-panic generations=2"});
+	run_ends(&run, CODE_OK);
+	read_file(run.console, text, sizeof(text));
+	run_assert(&run, !strstr(text, "[generation 0]"), "the first VM's output needs no mark:\n%s", text);
+	for (int generation = 1; generation < 3; generation++) {
+		char banner[32];
+
+		snprintf(banner, sizeof(banner), "1 cpus, generation %d\n", generation - 1);
+		at = strstr(at, banner);
+		run_assert(&run, at, "generation %d said nothing:\n%s", generation - 1, text);
+		/* what the dead VM said comes first, all of it */
+		at = strstr(at, "stub: panic");
+		snprintf(marker, sizeof(marker), "\n[generation %d]\n", generation);
+		at = at ? strstr(at, marker) : NULL;
+		run_assert(&run, at && !strstr(at + 1, marker), "no mark of generation %d:\n%s", generation,
+			text);
+	}
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_recovery_vm_that_panics_is_dumped_in_its_turn)
 {
 	char path[512];
@@ -339,6 +367,7 @@ Suite *suite_recovery(void)
 	tcase = tcase_create("rows");
 	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, a_vm_is_told_its_generation_and_that_it_recovers);
+	tcase_add_test(tcase, the_console_tells_which_generation_speaks);
 	tcase_add_test(tcase, a_recovery_vm_that_panics_is_dumped_in_its_turn);
 	tcase_add_loop_test(tcase, without_recovery_a_crash_is_dumped_and_ends_with_5, 0, 2);
 	tcase_add_test(tcase, a_row_of_crashes_ends_with_5_at_recovery_max_and_has_a_dump_each);

@@ -106,7 +106,7 @@ static void *write_texts(void *opaque)
 
 	memset(text, w->letter, w->len);
 	for (unsigned i = 0; i < w->texts; i++)
-		console_write(&console, text, w->len, &w->stop);
+		console_write(&console, 0, text, w->len, &w->stop);
 	return NULL;
 }
 
@@ -188,7 +188,7 @@ START_TEST(a_file_is_appended_to_and_made_for_its_owner_alone)
 	umask(0);
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(console_open(&console, path), 0);
-		console_write(&console, i ? "two" : "one ", i ? 3 : 4, NULL);
+		console_write(&console, 0, i ? "two" : "one ", i ? 3 : 4, NULL);
 		console_close(&console);
 	}
 	text = file_text(&size);
@@ -212,7 +212,7 @@ START_TEST(no_console_takes_everything_at_once_and_has_no_keys)
 
 	ck_assert_int_eq(console_open(&console, "none"), 0);
 	for (int i = 0; i < 100; i++)
-		console_write(&console, big, sizeof(big), NULL);
+		console_write(&console, 0, big, sizeof(big), NULL);
 	console_flush(&console, NSEC_PER_SEC);
 	console_wake(&console);
 	ck_assert_int_eq(console_read(&console, &key, 1), 0);
@@ -229,11 +229,98 @@ START_TEST(output_that_cannot_be_written_is_dropped_with_one_warning_and_holds_n
 	stderr_capture();
 	ck_assert_int_eq(console_open(&console, "/dev/full"), 0);
 	for (int i = 0; i < 50; i++)
-		console_write(&console, big, sizeof(big), NULL);
+		console_write(&console, 0, big, sizeof(big), NULL);
 	console_close(&console);
 	log = stderr_text();
 	ck_assert_str_eq(log,
 		"minivmm: warning: console: No space left on device; its output is lost from here on\n");
+}
+END_TEST
+
+/* ---- several generations ------------------------------------------------------------------------ */
+
+static void say(uint32_t generation, const char *text)
+{
+	console_write(&console, generation, text, strlen(text), NULL);
+}
+
+static void say_by_bytes(uint32_t generation, const char *text)
+{
+	for (; *text; text++)
+		console_write(&console, generation, text, 1, NULL);
+}
+
+/* Closes the console; what is in the file must be @text. */
+static void file_is(const char *text)
+{
+	autofree char *found = NULL;
+	size_t size;
+
+	console_close(&console);
+	found = file_text(&size);
+	ck_assert_str_eq(found, text);
+}
+
+START_TEST(output_of_another_generation_begins_with_a_line_that_says_so)
+{
+	ck_assert_int_eq(console_open(&console, path), 0);
+	say(0, "first\n");
+	say(0, "last words\n");
+	say(1, "hello\n");
+	say(1, "again\n");
+	say(3, "three\n");
+	file_is("first\nlast words\n[generation 1]\nhello\nagain\n[generation 3]\nthree\n");
+}
+END_TEST
+
+START_TEST(the_line_that_says_so_never_continues_another_one_and_output_goes_out_byte_by_byte)
+{
+	ck_assert_int_eq(console_open(&console, path), 0);
+	say_by_bytes(0, "cut in the mid");
+	say_by_bytes(1, "# ");
+	say_by_bytes(1, "ls\n# ");
+	file_is("cut in the mid\n[generation 1]\n# ls\n# ");
+}
+END_TEST
+
+START_TEST(a_recovery_vm_that_speaks_first_is_marked_all_the_same)
+{
+	ck_assert_int_eq(console_open(&console, path), 0);
+	say(1, "");
+	say(2, "hello\n");
+	file_is("[generation 2]\nhello\n");
+}
+END_TEST
+
+START_TEST(what_a_dead_vm_still_says_beside_the_recovery_vm_comes_by_whole_lines)
+{
+	ck_assert_int_eq(console_open(&console, path), 0);
+	say(0, "dying\n");
+	for (const char *a = "abc\ndef\n", *b = "uvw\nxyz\n"; *a; a++, b++) {
+		console_write(&console, 1, a, 1, NULL);
+		console_write(&console, 0, b, 1, NULL);
+	}
+	say(0, "\n");
+	say(0, "no end");
+	file_is("dying\n[generation 1]\nabc\n[generation 0]\nuvw\n[generation 1]\ndef\n"
+		"[generation 0]\nxyz\n\nno end\n");
+}
+END_TEST
+
+START_TEST(lines_of_two_dead_vms_are_kept_apart_and_one_without_an_end_is_bounded)
+{
+	char text[CONSOLE_LINE_MAX + 3], want[CONSOLE_LINE_MAX + 128];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	ck_assert_int_eq(console_open(&console, path), 0);
+	say(2, "newest\n");
+	say(0, "zero");
+	say(1, text);
+	snprintf(want, sizeof(want),
+		"[generation 2]\nnewest\n[generation 0]\nzero\n[generation 1]\n%.*s\nxx\n",
+		CONSOLE_LINE_MAX, text);
+	file_is(want);
 }
 END_TEST
 
@@ -287,7 +374,7 @@ START_TEST(flushing_gives_up_after_its_time)
 	uint64_t started, took;
 	static const char text[16384];
 
-	console_write(&console, text, sizeof(text), NULL);
+	console_write(&console, 0, text, sizeof(text), NULL);
 	started = clock_mono_ns();
 	console_flush(&console, 50 * NSEC_PER_MSEC);
 	took = clock_mono_ns() - started;
@@ -316,8 +403,8 @@ START_TEST(closing_gives_up_on_a_terminal_that_takes_nothing_and_sends_no_stale_
 	uint64_t started = clock_mono_ns();
 	pthread_t closers[2];
 
-	console_write(&silent, text, sizeof(text), NULL);
-	console_write(&console, text, sizeof(text), NULL);
+	console_write(&silent, 0, text, sizeof(text), NULL);
+	console_write(&console, 0, text, sizeof(text), NULL);
 	ck_assert(!pthread_create(&closers[0], NULL, close_console, &silent));
 	ck_assert(!pthread_create(&closers[1], NULL, close_console, &console));
 	usleep(1200000); /* by now they have given up waiting for the output */
@@ -452,7 +539,7 @@ Suite *suite_console(void)
 {
 	Suite *suite = suite_create("console");
 	TCase *out = tcase_create("output"), *stuck = tcase_create("stuck terminal"),
-	      *in = tcase_create("input");
+	      *in = tcase_create("input"), *generations = tcase_create("generations");
 
 	tcase_add_checked_fixture(out, setup, teardown);
 	tcase_add_test(out, a_file_gets_every_text_of_many_writers_in_one_piece);
@@ -463,6 +550,15 @@ Suite *suite_console(void)
 	tcase_add_test(
 		out, output_that_cannot_be_written_is_dropped_with_one_warning_and_holds_nobody_back);
 	suite_add_tcase(suite, out);
+
+	tcase_add_checked_fixture(generations, setup, teardown);
+	tcase_add_test(generations, output_of_another_generation_begins_with_a_line_that_says_so);
+	tcase_add_test(generations,
+		the_line_that_says_so_never_continues_another_one_and_output_goes_out_byte_by_byte);
+	tcase_add_test(generations, a_recovery_vm_that_speaks_first_is_marked_all_the_same);
+	tcase_add_test(generations, what_a_dead_vm_still_says_beside_the_recovery_vm_comes_by_whole_lines);
+	tcase_add_test(generations, lines_of_two_dead_vms_are_kept_apart_and_one_without_an_end_is_bounded);
+	suite_add_tcase(suite, generations);
 
 	tcase_set_timeout(stuck, 20);
 	tcase_add_checked_fixture(stuck, setup, teardown);

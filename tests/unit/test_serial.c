@@ -25,6 +25,7 @@ enum { DATA = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, 
 
 static struct scratch scratch;
 static struct console console;
+static const uint32_t generation;
 static struct serial serial;
 static struct bus ports;
 static _Atomic bool stop;
@@ -47,7 +48,7 @@ static void setup(void)
 	irq_edges = 0;
 	ck_assert_int_eq(console_open(&console, scratch_path(&scratch, "out", output, sizeof(output))), 0);
 	bus_init(&ports, "port");
-	serial_init(&serial, &console, &stop, set_irq, &irq);
+	serial_init(&serial, &console, &generation, &stop, set_irq, &irq);
 	ck_assert_int_eq(serial_add(&serial, &ports, BASE), 0);
 }
 
