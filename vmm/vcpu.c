@@ -120,7 +120,7 @@ static void run_guest(struct vcpu *vcpu)
 
 	if (vcpu->id == 0 && !atomic_load(&vm->first_run_ns))
 		note_first_run(vm);
-	while (atomic_load(&vm->command) == VM_RUN) {
+	while (!vcpu->over && atomic_load(&vm->command) == VM_RUN) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
 			int err = errno;
 
@@ -131,9 +131,9 @@ static void run_guest(struct vcpu *vcpu)
 			log_error("vCPU %u: KVM_RUN: %s%s", vcpu->id, strerror(err),
 				err == EFAULT ? " (is the tmpfs of vm.memory_dir full?)" : "");
 			end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, (uint64_t)err);
-			vm_wait_command(vm, VM_RUN);
+			vcpu->over = true;
 		} else if (handle_exit(vcpu) == BUS_STOP) {
-			vm_wait_command(vm, VM_RUN);
+			vcpu->over = true;
 		}
 	}
 }
@@ -164,6 +164,10 @@ static void *vcpu_thread(void *opaque)
 		command = vm_wait_command(vm, command);
 		if (command == VM_RUN) {
 			run_guest(vcpu);
+		} else if (command == VM_PAUSE) {
+			vm_sit_out_pause(vm);
+			/* the guest's watchdogs are told that the time was none of its; without kvmclock an error */
+			(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
 		} else if (command == VM_PARK) {
 			complete_exit(vcpu);
 			vcpu_save(vcpu, &vm->record->cpus[vcpu->id]);

@@ -6,6 +6,7 @@
  *
  *	HOLD  wait                      (standby: made ahead of time, costs nothing)
  *	RUN   KVM_RUN, handle the exit, again
+ *	PAUSE wait, then go on
  *	PARK  complete the pending exit, save all registers into the crash record, report, wait
  *	QUIT  return
  *
@@ -38,7 +39,8 @@ struct vcpu {
 	int fd;              /* owned */
 	struct kvm_run *run; /* owned mapping of kvm->run_size bytes, shared with the kernel */
 	pthread_t thread;
-	bool started;             /* the thread exists */
+	bool started; /* the thread exists */
+	bool over;    /* the thread's own: it saw the end of the VM, and runs no guest any more */
 	struct log_limit refused; /* the thread's own: lines about firmware calls that were refused */
 };
 

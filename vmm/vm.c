@@ -202,15 +202,15 @@ static struct timespec at_ns(uint64_t ns)
 		.tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC)};
 }
 
-int vm_park(struct vm *vm, uint64_t timeout_ns)
+/* Waits until @stopped (guarded by lock) counts every vCPU.  Returns how many are missing. */
+static uint32_t await_stopped(struct vm *vm, const uint32_t *stopped, uint64_t timeout_ns)
 {
 	uint64_t deadline = clock_mono_ns() + timeout_ns;
 	uint32_t missing;
 
-	command(vm, VM_PARK);
 	kick_all(vm);
 	pthread_mutex_lock(&vm->lock);
-	while (vm->nr_parked < vm->nr_vcpus_created && clock_mono_ns() < deadline) {
+	while (*stopped < vm->nr_vcpus_created && clock_mono_ns() < deadline) {
 		struct timespec again = at_ns(u64_min(clock_mono_ns() + KICK_AGAIN_NS, deadline));
 
 		if (pthread_cond_timedwait(&vm->parked, &vm->lock, &again) == ETIMEDOUT) {
@@ -219,9 +219,37 @@ int vm_park(struct vm *vm, uint64_t timeout_ns)
 			pthread_mutex_lock(&vm->lock);
 		}
 	}
-	missing = vm->nr_vcpus_created - vm->nr_parked;
+	missing = vm->nr_vcpus_created - *stopped;
 	pthread_mutex_unlock(&vm->lock);
-	return missing ? -ETIMEDOUT : 0;
+	return missing;
+}
+
+int vm_park(struct vm *vm, uint64_t timeout_ns)
+{
+	command(vm, VM_PARK);
+	return await_stopped(vm, &vm->nr_parked, timeout_ns) ? -ETIMEDOUT : 0;
+}
+
+uint32_t vm_pause(struct vm *vm, uint64_t timeout_ns)
+{
+	command(vm, VM_PAUSE);
+	return await_stopped(vm, &vm->nr_paused, timeout_ns);
+}
+
+void vm_resume(struct vm *vm)
+{
+	command(vm, VM_RUN);
+}
+
+void vm_sit_out_pause(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->nr_paused++;
+	pthread_cond_signal(&vm->parked);
+	while (atomic_load(&vm->command) == VM_PAUSE)
+		pthread_cond_wait(&vm->commanded, &vm->lock);
+	vm->nr_paused--; /* only here: one that overslept a short resume is still counted, and rightly */
+	pthread_mutex_unlock(&vm->lock);
 }
 
 enum vm_command vm_wait_command(struct vm *vm, enum vm_command what)

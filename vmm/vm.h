@@ -24,7 +24,7 @@
 #include <stdatomic.h>
 
 /* What the vCPU threads are to do: see vcpu.h. */
-enum vm_command { VM_HOLD, VM_RUN, VM_PARK, VM_QUIT };
+enum vm_command { VM_HOLD, VM_RUN, VM_PAUSE, VM_PARK, VM_QUIT };
 
 /* Why a VM is over. */
 enum vm_end_kind { VM_END_CRASH = 1, VM_END_REBOOT, VM_END_POWER_OFF };
@@ -80,6 +80,7 @@ struct vm {
 	_Atomic enum vm_command command; /* written with lock held, read anywhere */
 	_Atomic bool stopping;           /* the command is past RUN: nobody may wait for anything */
 	uint32_t nr_parked;              /* guarded by lock */
+	uint32_t nr_paused;              /* guarded by lock: vCPUs that stand still in a pause */
 
 	/* A guest that dumps by itself goes on after its crash: see guest_dump.h. */
 	struct guest_dump guest_dump;
@@ -127,6 +128,19 @@ void vm_start(struct vm *vm);
 int warn_unused vm_park(struct vm *vm, uint64_t timeout_ns);
 
 /*
+ * vm_pause - stop every vCPU until vm_resume().  The VM keeps everything, and can be parked or destroyed as it is.
+ * Result: how many vCPUs have not stopped within @timeout_ns: those wait in a device access, for instance for
+ * the console, and stop as soon as it is over.
+ */
+uint32_t vm_pause(struct vm *vm, uint64_t timeout_ns);
+void vm_resume(struct vm *vm);
+
+static inline bool vm_is_paused(const struct vm *vm)
+{
+	return atomic_load(&vm->command) == VM_PAUSE;
+}
+
+/*
  * vm_end - report the end of the VM; only the first report counts.  Any thread.
  * Result: true for the first.  Rings notify_fd.
  */
@@ -137,6 +151,9 @@ void vm_notify(struct vm *vm);
 
 /* For vCPU threads: waits until the command is not @command; returns the new one. */
 enum vm_command vm_wait_command(struct vm *vm, enum vm_command command);
+
+/* For vCPU threads: stands still as long as the VM is paused. */
+void vm_sit_out_pause(struct vm *vm);
 
 /* For vCPU threads: reports this one parked. */
 void vm_report_parked(struct vm *vm);
