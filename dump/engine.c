@@ -191,6 +191,9 @@ static int select_pages_of(struct dump_engine *engine)
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the page bitmap of %s", engine->names.dump_partial);
+	r = engine_mark_released(engine);
+	if (r)
+		return r;
 	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM && engine->old_fd < 0)
 		dump_release_excluded(engine);
 	if (engine->record->options.selectors != DUMP_SELECT_ALL)

@@ -58,13 +58,52 @@ static int open_region_tables(struct dump_engine *engine)
 		engine->region_fd, VMCORE_ROLE_REGION, engine->resume);
 }
 
-static int write_region_trailer(const struct dump_engine *engine)
+static uint64_t region_trailer_off(const struct dump_engine *engine)
+{
+	return dump_layout_file_size(&engine->layout) - PAGE_SIZE_4K;
+}
+
+/* The flags of the region's trailer; -ENOENT if it has none: its head may be missing too then. */
+static int region_flags(const struct dump_engine *engine, uint32_t *ret)
+{
+	struct vmcore_trailer trailer;
+	int r = io_pread_full(engine->region_fd, &trailer, sizeof(trailer), region_trailer_off(engine));
+
+	if (!r && memcmp(trailer.magic, VMCORE_TRAILER_MAGIC, sizeof(trailer.magic)))
+		r = -ENOENT;
+	if (!r)
+		*ret = trailer.flags;
+	return r;
+}
+
+/* @released: some of its memory may be gone already. */
+static int write_region_trailer(const struct dump_engine *engine, bool released)
 {
 	struct vmcore_trailer trailer;
 
 	vmcore_trailer_init(&trailer, engine->record, VMCORE_ROLE_REGION);
-	return filemap_write(engine->region_fd, dump_layout_file_size(&engine->layout) - PAGE_SIZE_4K,
-		&trailer, sizeof(trailer));
+	trailer.flags = released ? VMCORE_FLAG_RELEASED : 0;
+	return filemap_write(engine->region_fd, region_trailer_off(engine), &trailer, sizeof(trailer));
+}
+
+int engine_mark_released(struct dump_engine *engine)
+{
+	uint32_t flags = VMCORE_FLAG_RELEASED;
+	int r = 0;
+
+	if (engine->seal.map) {
+		r = dump_tail_set_flags(&engine->seal, flags);
+	} else if (!engine->region_tables) {
+		uint32_t before;
+
+		r = region_flags(engine, &before);
+		if (r == -ENOENT)
+			return 0; /* there was no room for a trailer: nothing there that could be believed */
+		if (!r && before != flags)
+			r = io_pwrite_full(engine->region_fd, &flags, sizeof(flags),
+				region_trailer_off(engine) + offsetof(struct vmcore_trailer, flags));
+	}
+	return r ? dump_engine_fail(engine, r, "cannot mark %s", engine->names.region_partial) : 0;
 }
 
 /*
@@ -73,10 +112,16 @@ static int write_region_trailer(const struct dump_engine *engine)
  */
 static int describe_region(struct dump_engine *engine)
 {
-	int r = filemap_write(engine->region_fd, 0, engine->head, engine->head_len);
+	bool begun = engine->resume || engine->given_dump_fd >= 0;
+	uint32_t flags;
+	int r = 0;
 
+	/* the VMM has done so (dump_engine_announce), but for a guest that went on: its registers are newer */
+	if (region_flags(engine, &flags) || flags)
+		r = filemap_write(engine->region_fd, 0, engine->head, engine->head_len);
 	if (!r)
-		r = engine->region_tables ? open_region_tables(engine) : write_region_trailer(engine);
+		r = engine->region_tables ? open_region_tables(engine)
+					  : write_region_trailer(engine, begun);
 	if (!r || !engine->region_tables) {
 		if (r)
 			log_debug("%s has no metadata: %s", engine->names.region_partial, strerror(-r));
@@ -308,7 +353,8 @@ int dump_engine_announce(
 			.record = (struct dump_record *)(uintptr_t)record};
 
 		/* without room for them, the names alone are still better than nothing */
-		(void)(filemap_write(region_fd, 0, head, head_len) || write_region_trailer(&described));
+		(void)(filemap_write(region_fd, 0, head, head_len) ||
+			write_region_trailer(&described, dump_fd >= 0));
 		r = publish_link(proc_fd, region_fd, region_dir_fd, names.region_partial);
 	}
 	if (!r && dump_fd >= 0)

@@ -28,6 +28,9 @@ int warn_unused engine_choose_dir(struct dump_engine *engine);
 /* Head and trailer of the region, and its .partial name. */
 int warn_unused engine_link_region(struct dump_engine *engine);
 
+/* Before the first release: where the tables are not its own, the region says that it is not all. */
+int warn_unused engine_mark_released(struct dump_engine *engine);
+
 /* The dump file with head and tables, and its .partial name; or what an earlier engine left of it. */
 int warn_unused engine_make_dump(struct dump_engine *engine);
 

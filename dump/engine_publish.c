@@ -27,6 +27,7 @@ static int seal_region(struct dump_engine *engine)
 	int r;
 
 	memcpy(seal->selected, engine->tail.selected, seal->trailer->places.bitmap_bytes);
+	seal->trailer->flags = 0; /* all that is wanted has come back */
 	seal->trailer->distrusted = from->distrusted;
 	memcpy(seal->trailer->excluded, from->excluded, sizeof(from->excluded));
 	memcpy(seal->trailer->distrust, from->distrust, sizeof(from->distrust));

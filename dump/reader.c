@@ -124,6 +124,8 @@ int reader_read(struct reader *reader, uint64_t gpa, void *buf, size_t len)
 		n = u64_min(len, segment->size - skip);
 		in_file = segment->file_bytes > skip ? u64_min(n, segment->file_bytes - skip) : 0;
 		if (in_file)
+			r = reader_check_lost(reader, segment->off + skip, in_file);
+		if (in_file && !r)
 			r = reader_read_image(reader, segment->off + skip, at, in_file);
 		if (r)
 			return r;

@@ -23,6 +23,9 @@ const char *reader_check_trailer(const struct vmcore_trailer *trailer, uint64_t 
 /* True if offset @off of the image is guest RAM, as the trailer tells. */
 bool reader_is_ram(const struct reader *reader, uint64_t off);
 
+/* -ENODATA if [@off, @off + @len) of the image has RAM in it that is missing from a lossy file; 0 or -errno. */
+int warn_unused reader_check_lost(struct reader *reader, uint64_t off, uint64_t len);
+
 /* Is chunk @index in the dump?  Asks the file each time, since a dumper may be at work. */
 int warn_unused reader_chunk_done(struct reader *reader, uint64_t index, bool *ret);
 
@@ -48,6 +51,15 @@ int warn_unused reader_reopen_packed(struct reader *reader);
 static inline uint32_t reader_state(const struct reader *reader)
 {
 	return atomic_load_explicit(&reader->trailer.state, memory_order_relaxed);
+}
+
+/*
+ * True if memory of this file is gone and nothing tells which (VMCORE_FLAG_RELEASED): a page without memory
+ * behind it counts as missing, although the guest may never have touched it.
+ */
+static inline bool reader_is_lossy(const struct reader *reader)
+{
+	return reader->has_trailer && (reader->trailer.flags & VMCORE_FLAG_RELEASED);
 }
 
 /*

@@ -7,6 +7,33 @@
 
 /* ---- one page ----------------------------------------------------------------------------------------- */
 
+/* True if there is no memory behind some of [@off, @off + @len) of the image.  1, 0 or -errno. */
+static int has_hole(struct reader *reader, uint64_t off, uint64_t len)
+{
+	uint64_t start, end;
+	int r;
+
+	for (uint64_t at = off; at < off + len; at = end) {
+		r = image_data(&reader->image, at, &start, &end);
+		if (r <= 0 || start > at || end <= at)
+			return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+int reader_check_lost(struct reader *reader, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+	int r;
+
+	if (!reader_is_lossy(reader))
+		return 0;
+	off = u64_max(off, reader->trailer.head);
+	end = u64_min(end, reader->trailer.head + reader->trailer.ram);
+	r = off < end ? has_hole(reader, off, end - off) : 0;
+	return r > 0 ? -ENODATA : r;
+}
+
 static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *ret)
 {
 	uint64_t page = ram_off / PAGE_SIZE_4K;
@@ -23,11 +50,13 @@ static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *r
 		return r;
 	if (!(selected >> page % 8 & 1))
 		*ret = READER_PAGE_EXCLUDED;
+	else if ((r = reader_check_lost(reader, reader->trailer.head + page * PAGE_SIZE_4K, PAGE_SIZE_4K)))
+		*ret = READER_PAGE_MISSING;
 	else if (done)
 		*ret = reader_done_image(reader) ? READER_PAGE_DUMPED : READER_PAGE_MISSING;
 	else
 		*ret = has_rest ? READER_PAGE_PENDING : READER_PAGE_MISSING;
-	return 0;
+	return r == -ENODATA ? 0 : r;
 }
 
 int reader_page(struct reader *reader, uint64_t gpa, enum reader_page *ret)
@@ -119,8 +148,8 @@ static uint64_t count_where(const struct block *block, uint64_t from, uint64_t t
 	return nr;
 }
 
-/* Dumped pages of the block that have something in the file; *@extent is where the last run ended. */
-static int count_filled(struct reader *reader, const struct block *block, uint64_t *ret)
+/* Selected pages of the block that have something in the file, and whose chunk is done, or is not. */
+static int count_filled(struct reader *reader, const struct block *block, bool done, uint64_t *ret)
 {
 	uint64_t head = reader->trailer.head;
 	uint64_t at = head + block->first * PAGE_SIZE_4K, end = head + block->end * PAGE_SIZE_4K;
@@ -134,9 +163,24 @@ static int count_filled(struct reader *reader, const struct block *block, uint64
 		start = u64_max(start, at);
 		at = u64_min(stop, end);
 		*ret += count_where(block, (start - head) / PAGE_SIZE_4K,
-			(at - head + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K, true);
+			(at - head + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K, done);
 	}
 	return r < 0 ? r : 0;
+}
+
+/* Of *@pages, which are done or not, those without memory behind them become *@missing. */
+static int leave_out_lost(
+	struct reader *reader, const struct block *block, bool done, uint64_t *pages, uint64_t *missing)
+{
+	uint64_t filled;
+	int r = count_filled(reader, block, done, &filled);
+
+	if (r)
+		return r;
+	filled = u64_min(filled, *pages);
+	*missing += *pages - filled;
+	*pages = filled;
+	return 0;
 }
 
 static int count_block(struct reader *reader, const struct block *block, struct reader_counts *counts)
@@ -153,9 +197,14 @@ static int count_block(struct reader *reader, const struct block *block, struct 
 		missing += dumped;
 		dumped = 0;
 	}
+	if (reader_is_lossy(reader)) {
+		r = leave_out_lost(reader, block, true, &dumped, &missing);
+		if (!r)
+			r = leave_out_lost(reader, block, false, &rest, &missing);
+	}
 	filled = dumped;
-	if (reader->image.format->data && dumped && !reader->compressed)
-		r = count_filled(reader, block, &filled);
+	if (!r && reader->image.format->data && dumped && !reader->compressed)
+		r = count_filled(reader, block, true, &filled);
 	counts->total += block->end - block->first;
 	counts->dumped += dumped;
 	counts->zero += dumped - u64_min(filled, dumped);

@@ -219,6 +219,10 @@ static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 	check_truncation(reader);
 	if (reader->metadata.has_meta && !reader->has_trailer)
 		note_damage(reader, "its trailer is missing: which pages are in it is not known");
+	if (reader_is_lossy(reader))
+		note_damage(reader,
+			"memory was released that only its dump has, which is not beside it: pages "
+			"without contents may be missing");
 	if (reader->core.notes_cut)
 		note_damage(reader, "its notes are incomplete");
 	return 0;

@@ -3,9 +3,11 @@
 #include "dump/salvage_impl.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/reader_chunk.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -297,9 +299,28 @@ static int by_copy(struct salvage *salvage)
 		r = salvage_fail(salvage, -errno, "%s: %s", name, strerror(errno));
 	if (!r)
 		r = link_as(salvage, fd, dir_fd, name);
-	if (!r && !salvage->request->keep)
+	if (!r && !salvage->request->keep && !salvage->missing)
 		r = remove_partials(salvage);
 	return r;
+}
+
+/* A region whose dump is gone, with memory that only that had: nothing whole comes of it. */
+static int check_lossy(struct salvage *salvage)
+{
+	struct reader_counts counts = {0};
+
+	if (!reader_is_lossy(salvage->reader))
+		return 0;
+	if (reader_count(salvage->reader, &counts))
+		counts = (struct reader_counts){0};
+	salvage->missing = (counts.missing ? counts.missing : 1) * PAGE_SIZE_4K;
+	if (salvage->request->output)
+		return 0;
+	return salvage_fail(salvage, -ENODATA,
+		"not complete without its dump: up to %" PRIu64
+		" KiB were released when that had them; if it "
+		"is elsewhere, name it, and this file with --region; --output FILE copies what is here",
+		salvage->missing >> 10);
 }
 
 static bool wants_copy(const struct salvage *salvage)
@@ -322,6 +343,8 @@ static int run(struct salvage *salvage, bool *ret_in_place)
 		!fstatat(salvage->dir_fd, salvage->names.final, &final, AT_SYMLINK_NOFOLLOW))
 		return settle_final(salvage, &final);
 	r = open_reader(salvage);
+	if (!r)
+		r = check_lossy(salvage);
 	if (r)
 		return r;
 	*ret_in_place = !wants_copy(salvage);
@@ -351,8 +374,10 @@ int dump_salvage(
 		r = salvage_fail(&salvage, -ENOMEM, "out of memory");
 	}
 	if (!r)
-		*ret = (struct salvage_result){
-			.path = take_ptr(&path), .moved = salvage.moved, .in_place = was_in_place};
+		*ret = (struct salvage_result){.path = take_ptr(&path),
+			.moved = salvage.moved,
+			.missing = salvage.missing,
+			.in_place = was_in_place};
 	reader_close(salvage.reader);
 	cleanup_close(&salvage.dump_fd);
 	cleanup_close(&salvage.region_fd);

@@ -3,8 +3,9 @@
  * dump/salvage.h - what a killed dumper left behind becomes a whole dump.
  *
  *      what is there                   in place                                     by copy
- *      region alone                    its tail is filled in: it is the dump        everything read, written
+ *      region alone, nothing released  its tail is filled in: it is the dump        everything read, written
  *      region and dump                 pending chunks move, in the engine's order   into a new file
+ *      region alone, some released     refused                                      likewise, and it says so
  *      region and LZ4 dump             chunks go back into the region, which       likewise, uncompressed
  *                                      becomes the dump, uncompressed
  *      dump in state complete          it gets its final name
@@ -33,8 +34,13 @@ struct salvage_request {
 };
 
 struct salvage_result {
-	char *path;     /* of the whole dump; the caller frees it */
+	char *path;     /* of the dump; the caller frees it */
 	uint64_t moved; /* bytes of guest memory written into it now */
+	/*
+	 * 0 = it is whole.  Else at most so many bytes are missing, for ever: it is what a region had that had
+	 * lost its dump, it says so itself, and the region stays.  Only by copy with @output.
+	 */
+	uint64_t missing;
 	bool in_place;
 };
 

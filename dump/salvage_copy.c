@@ -76,7 +76,10 @@ static int mark_chunks(struct salvage *salvage, int fd, uint64_t first, uint64_t
 	return r ? fail_write(salvage, r, "the progress table") : 0;
 }
 
-/* The trailer of a complete dump, in one piece: before, the file is what it was; after, it is complete. */
+/*
+ * The trailer of a complete dump, in one piece: before, the file is what it was; after, it is complete.  Of a
+ * region that had lost its dump there is no whole one: it says so for good.
+ */
 static int complete_trailer(struct salvage *salvage, int fd)
 {
 	struct vmcore_trailer trailer;
@@ -87,6 +90,10 @@ static int complete_trailer(struct salvage *salvage, int fd)
 	trailer.size = sizeof(trailer);
 	trailer.error = 0;
 	atomic_store_explicit(&trailer.state, VMCORE_STATE_COMPLETE, memory_order_relaxed);
+	if (reader_is_lossy(salvage->reader)) {
+		trailer.error = -ENODATA;
+		atomic_store_explicit(&trailer.state, VMCORE_STATE_FAILED, memory_order_relaxed);
+	}
 	r = io_pwrite_full(fd, &trailer, sizeof(trailer), trailer.file_size - PAGE_SIZE_4K);
 	return r ? fail_write(salvage, r, "the trailer") : 0;
 }
@@ -242,6 +249,22 @@ static int settle_bitmap(struct salvage *salvage, const uint64_t *map)
 	return r ? fail_write(salvage, r, "the trailer") : 0;
 }
 
+/* From here on the region alone is not all there is, as the engine notes too before it releases. */
+static int mark_region(struct salvage *salvage)
+{
+	const uint64_t at = salvage->reader->trailer.file_size - PAGE_SIZE_4K;
+	const uint32_t flags = VMCORE_FLAG_RELEASED;
+	char magic[sizeof(VMCORE_TRAILER_MAGIC) - 1];
+	int r = io_pread_full(salvage->region_fd, magic, sizeof(magic), at);
+
+	if (!r && memcmp(magic, VMCORE_TRAILER_MAGIC, sizeof(magic)))
+		return 0;
+	if (!r)
+		r = io_pwrite_full(salvage->region_fd, &flags, sizeof(flags),
+			at + offsetof(struct vmcore_trailer, flags));
+	return r ? fail_write(salvage, r, "the region's trailer") : 0;
+}
+
 int salvage_finish_dump(struct salvage *salvage)
 {
 	const struct vmcore_trailer *trailer = &salvage->reader->trailer;
@@ -258,6 +281,8 @@ int salvage_finish_dump(struct salvage *salvage)
 		r = load_bitmap(salvage, &map);
 	if (!r && map)
 		r = settle_bitmap(salvage, map);
+	if (!r && map)
+		r = mark_region(salvage);
 	for (uint64_t i = 0; !r && map && i < chunks; i++) {
 		bool done;
 

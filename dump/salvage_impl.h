@@ -23,6 +23,7 @@ struct salvage {
 	char *region_path;     /* owned: where that is */
 	struct reader *reader; /* of both; owned */
 	uint64_t moved;        /* bytes */
+	uint64_t missing;      /* bytes: as in struct salvage_result */
 	char *why;             /* borrowed */
 	size_t why_size;
 };

@@ -148,6 +148,7 @@ static bool is_same_dump(const struct vmcore_trailer *found, const struct dump_r
 	want.state = found->state;
 	want.error = found->error;
 	want.distrusted = found->distrusted;
+	want.flags = found->flags;
 	memcpy(want.excluded, found->excluded, sizeof(want.excluded));
 	memcpy(want.distrust, found->distrust, sizeof(want.distrust));
 	return !memcmp(&want, found, sizeof(want));
@@ -166,8 +167,12 @@ int dump_tail_adopt(struct dump_tail *tail, int fd, const struct dump_record *re
 	if ((tail->trailer->role != role && state != VMCORE_STATE_COMPLETE) ||
 		state < VMCORE_STATE_DUMPING || state > VMCORE_STATE_COMPLETE ||
 		!is_same_dump(tail->trailer, record)) {
+		const uint32_t flags = tail->trailer->flags & VMCORE_FLAG_RELEASED;
+
 		state = VMCORE_STATE_PREPARING;
 		r = reset(tail, record, role);
+		if (!r && flags)
+			r = dump_tail_set_flags(tail, flags);
 		if (r)
 			dump_tail_fini(tail);
 	} else {
@@ -205,5 +210,11 @@ int dump_tail_set_state(struct dump_tail *tail, uint32_t state)
 int dump_tail_set_role(struct dump_tail *tail, uint32_t role)
 {
 	tail->trailer->role = role;
+	return flush(tail, tail->trailer, PAGE_SIZE_4K);
+}
+
+int dump_tail_set_flags(struct dump_tail *tail, uint32_t flags)
+{
+	tail->trailer->flags = flags;
 	return flush(tail, tail->trailer, PAGE_SIZE_4K);
 }

@@ -78,4 +78,7 @@ int warn_unused dump_tail_set_state(struct dump_tail *tail, uint32_t state);
 /* The same for the role. */
 int warn_unused dump_tail_set_role(struct dump_tail *tail, uint32_t role);
 
+/* The same for the flags. */
+int warn_unused dump_tail_set_flags(struct dump_tail *tail, uint32_t flags);
+
 #endif /* DUMP_TAIL_H */

@@ -101,6 +101,12 @@ struct vmcore_raw {
 
 #define VMCORE_TRAILER_MAGIC "MVMMTAIL" /* 8 bytes, no NUL */
 
+/*
+ * This file alone is not all there was, and has no tables that tell which pages are gone: any hole may be one.
+ * In a region since before the first of its memory was released, when the tables are in the dump beside it.
+ */
+#define VMCORE_FLAG_RELEASED 1u
+
 /* our choice: selectors that the trailer has counters for */
 #define VMCORE_SELECTORS_MAX 8
 
@@ -126,6 +132,8 @@ struct vmcore_trailer {
 	uint32_t distrusted; /* bit n: it kept every page, because it could not believe the guest */
 	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that selector n was the first to exclude */
 	char distrust[128];                      /* why, in words; NUL-terminated */
+	uint32_t flags;                          /* VMCORE_FLAG_* */
+	uint32_t pad;
 };
 
 /* Number of chunks of @chunk bytes; the last one may be short.  Both numbers are valid ones. */
@@ -199,6 +207,7 @@ VMCORE_OFFSET_ASSERT(vmcore_trailer, name, 304);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, selectors, 400);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, excluded, 408);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, distrust, 472);
-VMCORE_SIZE_ASSERT(vmcore_trailer, 600);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, flags, 600);
+VMCORE_SIZE_ASSERT(vmcore_trailer, 608);
 
 #endif /* DUMP_VMCORE_H */

@@ -43,7 +43,7 @@ int dump_command_salvage(const struct dump_arguments *args)
 		.keep = args->keep,
 	};
 	struct salvage_result result;
-	char why[512], moved[24];
+	char why[512], moved[24], missing[24];
 	int r;
 
 	r = dump_salvage(&request, &result, why, sizeof(why));
@@ -58,14 +58,20 @@ int dump_command_salvage(const struct dump_arguments *args)
 		json_object(&json, NULL);
 		json_text(&json, "path", result.path);
 		json_u64(&json, "moved_bytes", result.moved);
+		json_u64(&json, "missing_bytes", result.missing);
 		json_bool(&json, "in_place", result.in_place);
 		json_end(&json);
-	} else {
+	} else if (!result.missing) {
 		printf("%s is complete (%s %s)\n", result.path, moved,
 			result.in_place ? "moved into it" : "copied");
 	}
+	if (result.missing) {
+		report_bytes(result.missing, missing, sizeof(missing));
+		log_warn("%s: not complete: its dump had up to %s that are not here; copied %s",
+			result.path, missing, moved);
+	}
 	free(result.path);
-	return EXIT_OK;
+	return result.missing ? EXIT_DUMP : EXIT_OK;
 }
 
 /* ---- rm -------------------------------------------------------------------------------------------------- */

@@ -307,6 +307,95 @@ START_TEST(a_region_whose_compressed_dump_is_gone_is_not_called_whole)
 }
 END_TEST
 
+/* Opens a file of the fixture and counts its pages; nothing beside it is looked at. */
+static struct reader *open_alone(struct dump_fixture *f, const char *name, struct reader_counts *counts)
+{
+	struct reader *reader;
+	char why[256];
+
+	ck_assert_int_eq(reader_open_fds(fixture_open(f, name), -1, &reader, why, sizeof(why)), 0);
+	ck_assert_int_eq(reader_count(reader, counts), 0);
+	ck_assert_uint_eq(counts->total, PAGES);
+	return reader;
+}
+
+static const char *const separate[] = {"vmapp", "hybrid"};
+
+/* Removed by hand, or elsewhere. */
+START_TEST(a_region_whose_dump_is_gone_is_not_called_whole_and_its_rest_can_be_copied)
+{
+	bool hybrid = _i == 1;
+	struct reader_counts counts, copied;
+	struct dump_fixture f;
+	struct reader *reader;
+	char why[256], page[1];
+
+	make_guest(&f);
+	set_strategy(&f, separate[_i]);
+	f.record->options.selectors = 1u << hybrid; /* all or zero */
+	dump_up_to(&f, 2);
+	ck_assert_int_eq(unlinkat(f.dir_fd, DUMP_PARTIAL, 0), 0);
+	ck_assert_int_eq(salvage(&f, REGION_PARTIAL, NULL, false, why), -ENODATA);
+	ck_assert_int_eq(salvage(&f, REGION_PARTIAL, NULL, true, why), -ENODATA);
+	ck_assert_uint_eq(fixture_nr_files(&f), 1);
+	reader = open_alone(&f, REGION_PARTIAL, &counts);
+	ck_assert_ptr_nonnull(strstr(reader->damage, "may be missing"));
+	ck_assert_uint_eq(counts.pending, PAGES / 4 * 3 - (hybrid ? 0 : 1024));
+	ck_assert_uint_eq(counts.missing, PAGES - counts.pending);
+	ck_assert_int_eq(reader_read(reader, PAGES / 4 * 4096ull, page, 1), -ENODATA);
+	ck_assert_int_eq(reader_read(reader, (PAGES - 1) * 4096ull + (GIB(4) - MIB(5)), page, 1), 0);
+	reader_close(reader);
+	salvage_well(&f, REGION_PARTIAL, "rest.vmcore", false);
+	reader = open_alone(&f, "rest.vmcore", &copied);
+	ck_assert_int_eq(reader->kind, READER_PARTIAL);
+	ck_assert_ptr_nonnull(strstr(reader->damage, "may be missing"));
+	ck_assert_uint_eq(copied.dumped, counts.pending);
+	ck_assert_uint_eq(copied.missing, counts.missing);
+	reader_close(reader);
+	ck_assert(fixture_exists(&f, REGION_PARTIAL) && fixture_nr_files(&f) == 2);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(the_region_of_a_guest_that_dumps_by_itself_is_never_called_whole)
+{
+	struct reader_counts counts;
+	struct dump_fixture f;
+	struct reader *reader;
+	int dump_fd;
+
+	make_guest(&f);
+	ck_assert_int_eq(publish_tmpfile(f.dir_fd, dump_layout_file_size(&f.layout), &dump_fd), 0);
+	ck_assert_int_eq(dump_engine_announce(f.record, f.region_fd, f.dir_fd, dump_fd, f.dir_fd), 0);
+	reader = open_alone(&f, REGION_PARTIAL, &counts);
+	ck_assert_uint_eq(counts.missing, PAGES / 4);
+	reader_close(reader);
+	close(dump_fd);
+	fixture_fini(&f);
+}
+END_TEST
+
+/* What salvage releases is missed as well if somebody removes the dump while it is at work. */
+START_TEST(a_salvage_marks_the_region_before_it_releases)
+{
+	struct reader_counts counts;
+	struct dump_fixture f;
+	struct reader *reader;
+
+	cut_short(&f, 0);
+	reader = open_alone(&f, REGION_PARTIAL, &counts);
+	ck_assert_uint_eq(counts.missing, 0);
+	reader_close(reader);
+	/* stays open, to be looked at afterwards */
+	ck_assert_int_eq(linkat(f.dir_fd, REGION_PARTIAL, f.dir_fd, "mine.region.partial", 0), 0);
+	salvage_well(&f, DUMP_PARTIAL, NULL, false);
+	reader = open_alone(&f, "mine.region.partial", &counts);
+	ck_assert_uint_eq(counts.missing, PAGES);
+	reader_close(reader);
+	fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(a_dump_without_its_region_is_refused_and_stays)
 {
 	struct dump_fixture f;
@@ -445,6 +534,10 @@ Suite *suite_salvage(void)
 		2 * (CHUNKS + 1));
 	tcase_add_loop_test(tc, salvaging_a_compressed_dump_that_is_killed_can_be_done_again, 0, 20);
 	tcase_add_test(tc, a_region_whose_compressed_dump_is_gone_is_not_called_whole);
+	tcase_add_loop_test(tc, a_region_whose_dump_is_gone_is_not_called_whole_and_its_rest_can_be_copied,
+		0, ARRAY_LEN(separate));
+	tcase_add_test(tc, the_region_of_a_guest_that_dumps_by_itself_is_never_called_whole);
+	tcase_add_test(tc, a_salvage_marks_the_region_before_it_releases);
 	tcase_add_test(tc, a_dump_without_its_region_is_refused_and_stays);
 	tcase_add_test(tc, names_left_beside_a_complete_dump_go);
 	tcase_add_test(tc, what_somebody_works_on_is_left_alone);
