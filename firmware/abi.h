@@ -81,6 +81,12 @@
 
 #define FW_STREAMS_MAX 64 /* open streams, and areas of added memory, of one VM */
 
+/* fw_query.features */
+#define FW_FEATURE_MEMORY_GROWS (1ull << 0) /* memory is added while the VM runs: see fw_event */
+
+#define FW_EVENTS_MAX 64        /* events that may wait, and that one poll gives, at most */
+#define FW_EVENT_MEMORY_ADDED 1 /* fw_event.type */
+
 /* fw_page_desc.flags */
 #define FW_PAGE_FREE (1u << 0)     /* in the guest's allocator: its contents do not matter */
 #define FW_PAGE_RESERVED (1u << 1) /* not RAM the allocator manages (kernel image, tables) */
@@ -103,20 +109,23 @@ struct fw_header {
 	int32_t status;   /* OUT FW_OK or FW_E*; the guest puts FW_PENDING here first */
 };
 
-/* FW_QUERY: what this machine offers. */
+/* FW_QUERY: what this machine offers.  A block of 64 bytes will do: fields beyond a block's size are not given. */
 struct fw_query {
 	struct fw_header h;
 	uint32_t version_min; /* OUT lowest interface version the VMM speaks */
 	uint32_t version_max; /* OUT highest */
 	uint64_t calls;       /* OUT bit n set: call number n is answered */
-	uint64_t memory;      /* OUT bytes of RAM of this VM */
+	uint64_t memory;      /* OUT bytes of RAM that this VM has now */
 	uint32_t vcpus;       /* OUT number of vCPUs; their APIC ids are 0 .. vcpus-1 */
 	uint32_t generation;  /* OUT 0 for the first VM of this guest, +1 for each one after it */
 	uint32_t recovery;    /* OUT 1 if this VM was started because the one before it crashed */
 	uint32_t tsc_khz;     /* OUT frequency of the guest's TSC in kHz; 0 if unknown */
 	uint32_t dump_mode;   /* OUT FW_DUMP_MODE_*: who is to dump when this VM panics */
-	uint32_t pad;         /* OUT 0 */
+	uint32_t events_gsi;  /* OUT interrupt (GSI, edge) that tells that an event waits; 0 = none */
+	uint64_t memory_max;  /* OUT bytes of RAM that this VM can get to: @memory unless memory grows */
+	uint64_t features;    /* OUT FW_FEATURE_* */
 };
+#define FW_QUERY_MIN 64 /* bytes of an FW_QUERY block, at least */
 
 /* FW_CONSOLE_WRITE: append bytes to the console. */
 struct fw_console_write {
@@ -221,6 +230,33 @@ struct fw_mem_remove {
 	fw_gpa_t added; /* IN  as FW_MEM_ADD gave it */
 };
 
+/*
+ * Something happened that the guest should know.  Events are numbered from 1 in the order that they
+ * happened.  Each rings the interrupt fw_query.events_gsi once, and waits until it is acknowledged.
+ */
+struct fw_event {
+	uint64_t seq;     /* its number */
+	uint32_t type;    /* FW_EVENT_*; a guest acknowledges types that it does not know, and no more */
+	uint32_t pad;     /* 0 */
+	uint64_t data[2]; /* MEMORY_ADDED: guest-physical address, bytes; both multiples of 2 MiB */
+};
+
+/* FW_EVENTS_POLL: copies the oldest events that wait; they go on waiting. */
+struct fw_events_poll {
+	struct fw_header h;
+	fw_gpa_t buf;     /* IN  room for @max struct fw_event; what is filled must be RAM */
+	uint32_t max;     /* IN  at most FW_EVENTS_MAX; 0 = just ask how many wait */
+	uint32_t pad;     /* IN  0 */
+	uint32_t count;   /* OUT events at @buf, in ascending order without a gap */
+	uint32_t waiting; /* OUT events that wait, those at @buf among them */
+};
+
+/* FW_EVENTS_ACK: all events up to and including @seq wait no more. */
+struct fw_events_ack {
+	struct fw_header h;
+	uint64_t seq; /* IN  number of an event that has happened; old ones are fine */
+};
+
 /* FW_READY: the guest's service answers; ends the downtime clock.  Only the first call of a VM counts. */
 struct fw_ready {
 	struct fw_header h;
@@ -259,7 +295,10 @@ FW_OFFSET_ASSERT(fw_query, generation, 44);
 FW_OFFSET_ASSERT(fw_query, recovery, 48);
 FW_OFFSET_ASSERT(fw_query, tsc_khz, 52);
 FW_OFFSET_ASSERT(fw_query, dump_mode, 56);
-FW_SIZE_ASSERT(fw_query, 64);
+FW_OFFSET_ASSERT(fw_query, events_gsi, 60);
+FW_OFFSET_ASSERT(fw_query, memory_max, 64);
+FW_OFFSET_ASSERT(fw_query, features, 72);
+FW_SIZE_ASSERT(fw_query, 80);
 
 FW_OFFSET_ASSERT(fw_console_write, buf, 16);
 FW_OFFSET_ASSERT(fw_console_write, len, 24);
@@ -325,6 +364,18 @@ FW_OFFSET_ASSERT(fw_mem_add, added, 32);
 FW_SIZE_ASSERT(fw_mem_add, 40);
 FW_OFFSET_ASSERT(fw_mem_remove, added, 16);
 FW_SIZE_ASSERT(fw_mem_remove, 24);
+
+FW_OFFSET_ASSERT(fw_event, seq, 0);
+FW_OFFSET_ASSERT(fw_event, type, 8);
+FW_OFFSET_ASSERT(fw_event, data, 16);
+FW_SIZE_ASSERT(fw_event, 32);
+FW_OFFSET_ASSERT(fw_events_poll, buf, 16);
+FW_OFFSET_ASSERT(fw_events_poll, max, 24);
+FW_OFFSET_ASSERT(fw_events_poll, count, 32);
+FW_OFFSET_ASSERT(fw_events_poll, waiting, 36);
+FW_SIZE_ASSERT(fw_events_poll, 40);
+FW_OFFSET_ASSERT(fw_events_ack, seq, 16);
+FW_SIZE_ASSERT(fw_events_ack, 24);
 
 FW_SIZE_ASSERT(fw_ready, 16);
 FW_OFFSET_ASSERT(fw_heartbeat, progress, 16);

@@ -17,6 +17,8 @@ union fw_block {
 	struct fw_dump_close dump_close;
 	struct fw_mem_add mem_add;
 	struct fw_mem_remove mem_remove;
+	struct fw_events_poll events_poll;
+	struct fw_events_ack events_ack;
 	struct fw_ready ready;
 	struct fw_heartbeat heartbeat;
 	struct fw_power power;
@@ -32,7 +34,8 @@ struct fw_context {
 
 struct fw_call {
 	const char *name;
-	uint32_t size; /* bytes of the call's struct; a longer block is fine, its rest is ignored */
+	uint32_t min;  /* bytes that a block must have: the call's struct as it first was */
+	uint32_t size; /* bytes of the struct today; a longer block is fine, its rest is ignored */
 	uint32_t out;  /* offset of its OUT fields, which go on to the struct's end; 0 = only the status */
 	int32_t (*handle)(struct fw_context *context, union fw_block *block); /* NULL: not supported */
 };
@@ -149,6 +152,32 @@ static int32_t call_mem_remove(struct fw_context *c, union fw_block *b)
 	return c->ops->mem_remove(c->machine, b->mem_remove.added);
 }
 
+static int32_t call_events_poll(struct fw_context *c, union fw_block *b)
+{
+	struct fw_events_poll *call = &b->events_poll;
+	struct fw_event events[FW_EVENTS_MAX];
+	uint32_t count = 0, waiting = 0;
+	int32_t status;
+
+	call->count = 0;
+	call->waiting = 0;
+	if (call->max > FW_EVENTS_MAX)
+		return FW_EINVAL;
+	status = c->ops->events_poll(c->machine, events, call->max, &count, &waiting);
+	if (status != FW_OK)
+		return status;
+	if (count && c->ops->copy_out(c->machine, call->buf, events, count * sizeof(events[0])))
+		return FW_EFAULT;
+	call->count = count;
+	call->waiting = waiting;
+	return FW_OK;
+}
+
+static int32_t call_events_ack(struct fw_context *c, union fw_block *b)
+{
+	return c->ops->events_ack(c->machine, b->events_ack.seq);
+}
+
 static int32_t call_ready(struct fw_context *c, union fw_block *b)
 {
 	(void)b;
@@ -173,26 +202,28 @@ static int32_t call_power_off(struct fw_context *c, union fw_block *b)
 }
 
 #define NO_OUT 0
-/* The firmware-call table: number, name, size of the struct, OUT fields, handler. */
+#define ALL(type) sizeof(struct type), sizeof(struct type)
+/* The firmware-call table: number, name, sizes of the struct, OUT fields, handler. */
 static const struct fw_call calls[FW_NR_CALLS] = {
-	[FW_QUERY] = {"query", sizeof(struct fw_query), offsetof(struct fw_query, version_min), call_query},
-	[FW_CONSOLE_WRITE] = {"console-write", sizeof(struct fw_console_write),
+	[FW_QUERY] = {"query", FW_QUERY_MIN, sizeof(struct fw_query),
+		offsetof(struct fw_query, version_min), call_query},
+	[FW_CONSOLE_WRITE] = {"console-write", ALL(fw_console_write),
 		offsetof(struct fw_console_write, written), call_console_write},
-	[FW_PANIC] = {"panic", sizeof(struct fw_panic), NO_OUT, call_panic},
-	[FW_DUMP_OPEN] = {"dump-open", sizeof(struct fw_dump_open), offsetof(struct fw_dump_open, stream),
+	[FW_PANIC] = {"panic", ALL(fw_panic), NO_OUT, call_panic},
+	[FW_DUMP_OPEN] = {"dump-open", ALL(fw_dump_open), offsetof(struct fw_dump_open, stream),
 		call_dump_open},
-	[FW_DUMP_WRITE] = {"dump-write", sizeof(struct fw_dump_write),
-		offsetof(struct fw_dump_write, written), call_dump_write},
-	[FW_DUMP_CLOSE] = {"dump-close", sizeof(struct fw_dump_close), NO_OUT, call_dump_close},
-	[FW_MEM_ADD] = {"mem-add", sizeof(struct fw_mem_add), offsetof(struct fw_mem_add, added),
-		call_mem_add},
-	[FW_MEM_REMOVE] = {"mem-remove", sizeof(struct fw_mem_remove), NO_OUT, call_mem_remove},
-	[FW_EVENTS_POLL] = {"events-poll", sizeof(struct fw_header), NO_OUT, NULL},
-	[FW_EVENTS_ACK] = {"events-ack", sizeof(struct fw_header), NO_OUT, NULL},
-	[FW_READY] = {"ready", sizeof(struct fw_ready), NO_OUT, call_ready},
-	[FW_HEARTBEAT] = {"heartbeat", sizeof(struct fw_heartbeat), NO_OUT, call_heartbeat},
-	[FW_REBOOT] = {"reboot", sizeof(struct fw_power), NO_OUT, call_reboot},
-	[FW_POWER_OFF] = {"power-off", sizeof(struct fw_power), NO_OUT, call_power_off},
+	[FW_DUMP_WRITE] = {"dump-write", ALL(fw_dump_write), offsetof(struct fw_dump_write, written),
+		call_dump_write},
+	[FW_DUMP_CLOSE] = {"dump-close", ALL(fw_dump_close), NO_OUT, call_dump_close},
+	[FW_MEM_ADD] = {"mem-add", ALL(fw_mem_add), offsetof(struct fw_mem_add, added), call_mem_add},
+	[FW_MEM_REMOVE] = {"mem-remove", ALL(fw_mem_remove), NO_OUT, call_mem_remove},
+	[FW_EVENTS_POLL] = {"events-poll", ALL(fw_events_poll), offsetof(struct fw_events_poll, count),
+		call_events_poll},
+	[FW_EVENTS_ACK] = {"events-ack", ALL(fw_events_ack), NO_OUT, call_events_ack},
+	[FW_READY] = {"ready", ALL(fw_ready), NO_OUT, call_ready},
+	[FW_HEARTBEAT] = {"heartbeat", ALL(fw_heartbeat), NO_OUT, call_heartbeat},
+	[FW_REBOOT] = {"reboot", ALL(fw_power), NO_OUT, call_reboot},
+	[FW_POWER_OFF] = {"power-off", ALL(fw_power), NO_OUT, call_power_off},
 };
 
 const char *fw_call_name(uint32_t call)
@@ -205,12 +236,20 @@ int fw_call_supported(uint32_t call)
 	return call < FW_NR_CALLS && calls[call].handle;
 }
 
-/* The calls of a guest that dumps by itself need a machine that can take them. */
+/* The calls of a guest that dumps by itself, and events, need a machine that has them. */
 static bool is_answered(const struct fw_machine_ops *ops, uint32_t call)
 {
-	bool guest_dumps = call >= FW_DUMP_OPEN && call <= FW_MEM_REMOVE;
+	if (call >= FW_DUMP_OPEN && call <= FW_MEM_REMOVE)
+		return ops->dump_open;
+	if (call == FW_EVENTS_POLL || call == FW_EVENTS_ACK)
+		return ops->events_poll;
+	return fw_call_supported(call);
+}
 
-	return fw_call_supported(call) && (!guest_dumps || ops->dump_open);
+/* Bytes of @block that are the call's. */
+static uint32_t used_size(const struct fw_call *call, const union fw_block *block)
+{
+	return block->h.size < call->size ? block->h.size : call->size;
 }
 
 /*
@@ -221,7 +260,7 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 {
 	unsigned char first[FW_BLOCK_ALIGN];
 	const struct fw_call *call;
-	size_t head;
+	size_t head, size;
 
 	if (c->ops->copy_in(c->machine, gpa, first, sizeof(first)))
 		return FW_EFAULT;
@@ -235,12 +274,12 @@ static int32_t fetch_block(struct fw_context *c, fw_gpa_t gpa, union fw_block *b
 	if (!is_answered(c->ops, block->h.call))
 		return FW_ENOTSUP;
 	call = &calls[block->h.call];
-	if (block->h.size < call->size)
+	if (block->h.size < call->min)
 		return FW_EBLOCK;
-	head = call->size < sizeof(first) ? call->size : sizeof(first);
+	size = used_size(call, block);
+	head = size < sizeof(first) ? size : sizeof(first);
 	memcpy(block, first, head);
-	if (call->size > head &&
-		c->ops->copy_in(c->machine, gpa + head, (char *)block + head, call->size - head))
+	if (size > head && c->ops->copy_in(c->machine, gpa + head, (char *)block + head, size - head))
 		return FW_EFAULT;
 	*ret_call = block->h.call;
 	return FW_OK;
@@ -267,7 +306,7 @@ enum fw_verdict fw_dispatch(const struct fw_machine_ops *ops, void *machine, uin
 
 		*ret_status = call->handle(&context, &block);
 		if (call->out)
-			put_back(&context, gpa, &block, call->out, call->size);
+			put_back(&context, gpa, &block, call->out, used_size(call, &block));
 	}
 	block.h.status = *ret_status;
 	if (context.in_ram)

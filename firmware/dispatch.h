@@ -54,6 +54,13 @@ struct fw_machine_ops {
 	int32_t (*dump_close)(void *machine, uint32_t stream);
 	int32_t (*mem_add)(void *machine, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added);
 	int32_t (*mem_remove)(void *machine, fw_gpa_t added);
+	/*
+	 * Events; both or none (NULL: FW_ENOTSUP).  poll: at most @max (up to FW_EVENTS_MAX) of the oldest
+	 * that wait, to @events.  ack: the number is as given.
+	 */
+	int32_t (*events_poll)(void *machine, struct fw_event *events, uint32_t max, uint32_t *ret_count,
+		uint32_t *ret_waiting);
+	int32_t (*events_ack)(void *machine, uint64_t seq);
 	int32_t (*ready)(void *machine, uint32_t cpu);
 	int32_t (*heartbeat)(void *machine, uint32_t cpu, uint64_t progress);
 	int32_t (*reboot)(void *machine, uint32_t cpu, uint32_t code);

@@ -45,6 +45,8 @@ static void op_query(void *machine, struct fw_query *query)
 	query->recovery = vm->recovery;
 	query->tsc_khz = vm->tsc_khz;
 	query->dump_mode = vm->shared->dump_mode;
+	query->events_gsi = GSI_EVENTS;
+	query->memory_max = vm->region.layout.ram;
 }
 
 static int32_t op_console_write(void *machine, const char *text, uint32_t len)
@@ -132,6 +134,22 @@ static int32_t op_mem_remove(void *machine, fw_gpa_t added)
 	return guest_dump_mem_remove(machine, added);
 }
 
+static int32_t op_events_poll(
+	void *machine, struct fw_event *events, uint32_t max, uint32_t *ret_count, uint32_t *ret_waiting)
+{
+	struct vm *vm = machine;
+
+	*ret_count = event_queue_poll(&vm->events, events, max, ret_waiting);
+	return FW_OK;
+}
+
+static int32_t op_events_ack(void *machine, uint64_t seq)
+{
+	struct vm *vm = machine;
+
+	return event_queue_ack(&vm->events, seq);
+}
+
 static int32_t op_ready(void *machine, uint32_t cpu)
 {
 	struct vm *vm = machine;
@@ -181,6 +199,8 @@ static const struct fw_machine_ops machine_ops = {
 	.dump_close = op_dump_close,
 	.mem_add = op_mem_add,
 	.mem_remove = op_mem_remove,
+	.events_poll = op_events_poll,
+	.events_ack = op_events_ack,
 	.ready = op_ready,
 	.heartbeat = op_heartbeat,
 	.reboot = op_reboot,

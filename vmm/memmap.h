@@ -45,7 +45,7 @@ static inline gpa_t virtio_mmio_base(uint32_t slot)
 /*
  * The IOAPIC's input of virtio-mmio slot @slot (edge-triggered, active high).  First those of the 24 inputs that
  * no ISA interrupt shares, then ISA ones that have no user here (of the others: timer 0, keyboard 1, cascade
- * 2, serial ports 3 and 4, clock 8, ACPI events 9, x87 13).
+ * 2, serial ports 3 and 4, clock 8, ACPI events 9, firmware events 13).
  */
 static inline uint32_t virtio_mmio_gsi(uint32_t slot)
 {
@@ -75,6 +75,11 @@ static inline uint32_t virtio_mmio_gsi(uint32_t slot)
 /* I/O ports */
 #define PORT_SERIAL0 0x3f8 /* first serial port of a PC, IRQ 4 */
 #define IRQ_SERIAL0 4
+/*
+ * Input of the interrupt controllers that tells of firmware events.  our choice: the x87's on a PC, which has
+ * no other use since CR0.NE
+ */
+#define GSI_EVENTS 13
 #define PORT_POST 0x80 /* power-on self test codes of a PC */
 
 #endif /* VMM_MEMMAP_H */

@@ -63,6 +63,18 @@ static void set_serial_irq(void *opaque, bool level)
 		log_debug("serial interrupt: %s", strerror(errno));
 }
 
+void vm_ring_events(struct vm *vm)
+{
+	static const uint32_t levels[] = {1, 0};
+
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+		struct kvm_irq_level line = {.irq = GSI_EVENTS, .level = levels[i]};
+
+		if (ioctl(vm->fd, KVM_IRQ_LINE, &line) < 0)
+			log_debug("interrupt of events: %s", strerror(errno));
+	}
+}
+
 int vm_announce_mmio(struct vm *vm, gpa_t base, uint64_t len, uint32_t gsi)
 {
 	if (vm->nr_mmio == ARRAY_LEN(vm->mmio))
@@ -116,6 +128,7 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	vm->record_fd = -1;
 	vm->region.fd = -1;
 	guest_dump_init(&vm->guest_dump);
+	event_queue_init(&vm->events);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -312,6 +325,7 @@ void vm_destroy(struct vm *vm)
 	dump_record_unmap(vm->record);
 	if (vm->record_fd >= 0)
 		close(vm->record_fd);
+	event_queue_fini(&vm->events);
 	pthread_cond_destroy(&vm->commanded);
 	pthread_cond_destroy(&vm->parked);
 	pthread_mutex_destroy(&vm->lock);

@@ -12,6 +12,7 @@
 
 #include "dump/record.h"
 #include "vmm/bus.h"
+#include "vmm/event_queue.h"
 #include "vmm/events.h"
 #include "vmm/guest_dump.h"
 #include "vmm/kvm.h"
@@ -68,6 +69,7 @@ struct vm {
 	struct vm_mmio mmio[VIRTIO_MMIO_SLOTS]; /* announced to the guest; fixed before vCPUs exist */
 	uint32_t nr_mmio;
 	struct serial serial;
+	struct event_queue events;  /* for the guest to read */
 	struct dump_record *record; /* owned: vCPU threads save registers here when parked */
 	int record_fd;              /* owned */
 	struct vcpu *vcpus;         /* owned: shared->nr_vcpus of them */
@@ -157,6 +159,9 @@ void vm_sit_out_pause(struct vm *vm);
 
 /* For vCPU threads: reports this one parked. */
 void vm_report_parked(struct vm *vm);
+
+/* Tells the guest that an event waits: one edge of GSI_EVENTS.  Any thread. */
+void vm_ring_events(struct vm *vm);
 
 /* The firmware-call port and the POST port (firmware_port.c). */
 int warn_unused firmware_port_add(struct vm *vm);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/fuzz/fuzz_dispatch.c - intent: whatever a guest has in memory when it makes firmware calls, the
- * machine gets only bounded copies, guest memory changes only in the block's OUT part, only panic,
- * reboot and power off stop a vCPU, and every answer is a status of the ABI.
+ * machine gets only bounded copies, guest memory changes only in the block's OUT part and where a poll
+ * wants its events, only panic, reboot and power off stop a vCPU, and every answer is a status of the ABI.
  *
- * Input: byte 0: bit 0 = the machine takes guests' dumps, bits 1-3 = status that its handlers answer;
- * byte 1: number of calls; then 2 bytes a call: block address / 64; the rest is RAM from address 0 on.
+ * Input: byte 0: bit 0 = the machine takes guests' dumps, bits 1-3 = status that its handlers answer,
+ * bits 4-5 = 0, 1, 8 or 64 events wait, bit 6 = it has no events; byte 1: number of calls; then 2 bytes a call: block address / 64; the rest is RAM from address 0 on.
  */
 #include "dump/base/num.h"
 #include "firmware/dispatch.h"
@@ -31,7 +31,10 @@ struct machine {
 	unsigned char ram[RAM];
 	fw_gpa_t block; /* of the call under way */
 	int32_t status;
-	unsigned handled; /* handlers run in this call */
+	uint32_t waiting;  /* events */
+	fw_gpa_t poll_buf; /* what a poll call in this block would say */
+	uint32_t given;    /* events that the handler gave and that were not copied out yet */
+	unsigned handled;  /* handlers run in this call */
 	volatile unsigned char sink;
 };
 
@@ -69,8 +72,15 @@ static int copy_out(void *machine, fw_gpa_t gpa, const void *src, size_t len)
 	struct machine *m = machine;
 
 	must(in_ram(m->block, FW_BLOCK_ALIGN), "a block that is not in RAM gets nothing");
-	must(gpa >= m->block + offsetof(struct fw_header, status), "IN fields are not written");
-	must(gpa + len <= m->block + sizeof(struct fw_panic), "nothing behind the largest call is written");
+	if (m->given) {
+		must(gpa == m->poll_buf && len == m->given * sizeof(struct fw_event),
+			"all events that the machine gives go where the guest wants them");
+		m->given = 0;
+	} else {
+		must(gpa >= m->block + offsetof(struct fw_header, status), "IN fields are not written");
+		must(gpa + len <= m->block + sizeof(struct fw_panic),
+			"nothing behind the largest call is written");
+	}
 	if (!in_ram(gpa, len))
 		return -1;
 	memcpy(m->ram + gpa, src, len);
@@ -131,6 +141,25 @@ static int32_t mem_remove(void *machine, fw_gpa_t added)
 	return handled(machine);
 }
 
+static int32_t events_poll(
+	void *machine, struct fw_event *events, uint32_t max, uint32_t *ret_count, uint32_t *ret_waiting)
+{
+	struct machine *m = machine;
+
+	must(max <= FW_EVENTS_MAX, "polls are bounded");
+	*ret_count = (uint32_t)u64_min(max, m->waiting);
+	*ret_waiting = m->waiting;
+	memset(events, 0x5a, *ret_count * sizeof(events[0]));
+	m->given = m->status == FW_OK ? *ret_count : 0;
+	return handled(machine);
+}
+
+static int32_t events_ack(void *machine, uint64_t seq)
+{
+	(void)seq;
+	return handled(machine);
+}
+
 static int32_t ready(void *machine, uint32_t cpu)
 {
 	(void)cpu;
@@ -156,6 +185,10 @@ static void make_call(const struct fw_machine_ops *ops, struct machine *m)
 	enum fw_verdict verdict;
 
 	m->handled = 0;
+	m->given = 0;
+	if (in_ram(m->block, FW_BLOCK_ALIGN))
+		memcpy(&m->poll_buf, m->ram + m->block + offsetof(struct fw_events_poll, buf),
+			sizeof(m->poll_buf));
 	verdict = fw_dispatch(ops, m, 0, m->block, &call, &status);
 	must(call <= FW_NR_CALLS, "the call is known or none");
 	must(status <= FW_OK && status >= FW_ENOSPC, "the answer is a status of the ABI");
@@ -189,6 +222,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&m, 0, sizeof(m));
 	memcpy(m.ram, data + 2 + 2 * calls, u64_min(size - 2 - 2 * calls, RAM));
 	m.status = -(int32_t)((data[0] >> 1 & 7) % 7);
+	m.waiting = data[0] >> 4 & 3 ? 1u << 3 * ((data[0] >> 4 & 3) - 1) : 0;
+	if (!(data[0] & 0x40)) {
+		ops.events_poll = events_poll;
+		ops.events_ack = events_ack;
+	}
 	if (data[0] & 1) {
 		ops.dump_open = dump_open;
 		ops.dump_write = dump_write;

@@ -46,6 +46,9 @@ static void machine_query(void *machine, struct fw_query *query)
 	query->generation = 7;
 	query->recovery = 1;
 	query->tsc_khz = 2400000;
+	query->events_gsi = 13;
+	query->memory_max = 0x2233445566778899;
+	query->features = FW_FEATURE_MEMORY_GROWS;
 }
 
 static int32_t machine_console_write(void *machine, const char *text, uint32_t len)
@@ -140,6 +143,29 @@ static int32_t machine_mem_remove(void *machine, fw_gpa_t added)
 	return machine_dump_close(machine, 0);
 }
 
+static int32_t machine_events_poll(
+	void *machine, struct fw_event *events, uint32_t max, uint32_t *ret_count, uint32_t *ret_waiting)
+{
+	ck_assert_ptr_eq(machine, &m);
+	m.calls++;
+	ck_assert_uint_le(max, FW_EVENTS_MAX);
+	m.max = max;
+	*ret_waiting = m.waiting;
+	*ret_count = m.waiting < max ? m.waiting : max;
+	for (uint32_t i = 0; i < *ret_count; i++)
+		events[i] = (struct fw_event){
+			.seq = i + 1, .type = FW_EVENT_MEMORY_ADDED, .data = {i * 0x200000ull, 0x200000}};
+	return m.status;
+}
+
+static int32_t machine_events_ack(void *machine, uint64_t seq)
+{
+	ck_assert_ptr_eq(machine, &m);
+	m.calls++;
+	m.seq = seq;
+	return m.status;
+}
+
 const struct fw_machine_ops machine_ops = {
 	.copy_in = machine_copy_in,
 	.copy_out = machine_copy_out,
@@ -151,25 +177,31 @@ const struct fw_machine_ops machine_ops = {
 	.dump_close = machine_dump_close,
 	.mem_add = machine_mem_add,
 	.mem_remove = machine_mem_remove,
+	.events_poll = machine_events_poll,
+	.events_ack = machine_events_ack,
 	.ready = machine_ready,
 	.heartbeat = machine_heartbeat,
 	.reboot = machine_power,
 	.power_off = machine_power,
 };
 
+#define ALL(type) sizeof(struct type), sizeof(struct type)
+
 const struct answered_call answered[] = {
-	{FW_QUERY, sizeof(struct fw_query), false, 16},
-	{FW_CONSOLE_WRITE, sizeof(struct fw_console_write), false, 28},
-	{FW_PANIC, sizeof(struct fw_panic), true, 0},
-	{FW_DUMP_OPEN, sizeof(struct fw_dump_open), false, 32},
-	{FW_DUMP_WRITE, sizeof(struct fw_dump_write), false, 40},
-	{FW_DUMP_CLOSE, sizeof(struct fw_dump_close), false, 0},
-	{FW_MEM_ADD, sizeof(struct fw_mem_add), false, 32},
-	{FW_MEM_REMOVE, sizeof(struct fw_mem_remove), false, 0},
-	{FW_READY, sizeof(struct fw_ready), false, 0},
-	{FW_HEARTBEAT, sizeof(struct fw_heartbeat), false, 0},
-	{FW_REBOOT, sizeof(struct fw_power), true, 0},
-	{FW_POWER_OFF, sizeof(struct fw_power), true, 0},
+	{FW_QUERY, 64, sizeof(struct fw_query), false, 16},
+	{FW_CONSOLE_WRITE, ALL(fw_console_write), false, 28},
+	{FW_PANIC, ALL(fw_panic), true, 0},
+	{FW_DUMP_OPEN, ALL(fw_dump_open), false, 32},
+	{FW_DUMP_WRITE, ALL(fw_dump_write), false, 40},
+	{FW_DUMP_CLOSE, ALL(fw_dump_close), false, 0},
+	{FW_MEM_ADD, ALL(fw_mem_add), false, 32},
+	{FW_MEM_REMOVE, ALL(fw_mem_remove), false, 0},
+	{FW_EVENTS_POLL, ALL(fw_events_poll), false, 32},
+	{FW_EVENTS_ACK, ALL(fw_events_ack), false, 0},
+	{FW_READY, ALL(fw_ready), false, 0},
+	{FW_HEARTBEAT, ALL(fw_heartbeat), false, 0},
+	{FW_REBOOT, ALL(fw_power), true, 0},
+	{FW_POWER_OFF, ALL(fw_power), true, 0},
 };
 const size_t nr_answered = ARRAY_LEN(answered);
 

@@ -41,6 +41,8 @@ struct machine {
 	uint64_t len;
 	uint32_t stream;
 	bool release;
+	uint32_t max, waiting; /* events: asked for; that this machine has */
+	uint64_t seq;
 };
 
 extern struct machine m;
@@ -49,9 +51,9 @@ extern const struct fw_machine_ops machine_ops;
 /* Calls of this machine, with what each needs. */
 struct answered_call {
 	uint16_t number;
-	uint32_t size;
-	bool stops;   /* the vCPU must not run on */
-	uint32_t out; /* offset of the OUT fields besides the status, or 0 */
+	uint32_t min, size; /* bytes that a block must have; that are used if it has them */
+	bool stops;         /* the vCPU must not run on */
+	uint32_t out;       /* offset of the OUT fields besides the status, or 0 */
 };
 extern const struct answered_call answered[];
 extern const size_t nr_answered;

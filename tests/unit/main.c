@@ -45,6 +45,7 @@ static Suite *(*const suites[])(void) = {
 	suite_cpuid,
 	suite_dispatch,
 	suite_dispatch_block,
+	suite_event_queue,
 	suite_config_values,
 };
 

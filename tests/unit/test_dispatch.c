@@ -26,6 +26,9 @@ START_TEST(query_tells_the_version_the_calls_and_what_the_machine_is)
 	ck_assert_uint_eq(q.generation, 7);
 	ck_assert_uint_eq(q.recovery, 1);
 	ck_assert_uint_eq(q.tsc_khz, 2400000);
+	ck_assert_uint_eq(q.events_gsi, 13);
+	ck_assert_uint_eq(q.memory_max, 0x2233445566778899);
+	ck_assert_uint_eq(q.features, FW_FEATURE_MEMORY_GROWS);
 }
 END_TEST
 
@@ -301,6 +304,100 @@ START_TEST(a_machine_that_cannot_take_a_guests_dump_neither_answers_nor_announce
 }
 END_TEST
 
+/* ---- events ------------------------------------------------------------------------------------- */
+
+static struct fw_events_poll poll_events(fw_gpa_t buf, uint32_t max)
+{
+	struct fw_events_poll p = {
+		.h = header(FW_EVENTS_POLL, sizeof(p)), .buf = buf, .max = max, .count = 77, .waiting = 77};
+
+	ck_assert_int_eq(call(&p, sizeof(p)), FW_VERDICT_CONTINUE);
+	memcpy(&p, m.ram + BLOCK, sizeof(p));
+	return p;
+}
+
+START_TEST(a_poll_copies_the_oldest_events_and_tells_how_many_wait)
+{
+	struct fw_events_poll p;
+	struct fw_event events[3];
+
+	m.waiting = 3;
+	p = poll_events(0x4000, 2);
+	ck_assert(p.h.status == FW_OK && p.count == 2 && p.waiting == 3);
+	memcpy(events, m.ram + 0x4000, sizeof(events));
+	for (uint64_t i = 0; i < 2; i++)
+		ck_assert(events[i].seq == i + 1 && events[i].type == FW_EVENT_MEMORY_ADDED &&
+			  !events[i].pad && events[i].data[0] == i * 0x200000 &&
+			  events[i].data[1] == 0x200000);
+	ck_assert_uint_eq(m.ram[0x4000 + 2 * sizeof(events[0])], 0xa5); /* no byte of a third one */
+	p = poll_events(RAM - 3 * sizeof(events[0]), FW_EVENTS_MAX);    /* room for those there are */
+	ck_assert(p.h.status == FW_OK && p.count == 3 && p.waiting == 3);
+	p = poll_events(UINT64_MAX, 0); /* just asks */
+	ck_assert(p.h.status == FW_OK && p.count == 0 && p.waiting == 3);
+	m.waiting = 0;
+	p = poll_events(UINT64_MAX, 5);
+	ck_assert(p.h.status == FW_OK && p.count == 0 && p.waiting == 0);
+}
+END_TEST
+
+static void poll_fails(fw_gpa_t buf, uint32_t max, int32_t status)
+{
+	struct fw_events_poll p = poll_events(buf, max);
+
+	ck_assert_int_eq(p.h.status, status);
+	ck_assert(p.count == 0 && p.waiting == 0);
+}
+
+START_TEST(a_poll_for_too_many_or_to_a_place_outside_ram_gives_nothing)
+{
+	m.waiting = 2;
+	poll_fails(0x4000, FW_EVENTS_MAX + 1, FW_EINVAL);
+	poll_fails(0x4000, UINT32_MAX, FW_EINVAL);
+	ck_assert_uint_eq(m.calls, 0);
+	poll_fails(RAM, 1, FW_EFAULT);
+	poll_fails(RAM - sizeof(struct fw_event), 2, FW_EFAULT);
+	poll_fails(UINT64_MAX - 31, 2, FW_EFAULT);
+	m.status = FW_ENOTSUP; /* the machine's own refusal */
+	poll_fails(0x4000, 1, FW_ENOTSUP);
+	for (unsigned i = 0; i < 64; i++)
+		ck_assert_uint_eq(m.ram[0x4000 + i], 0xa5);
+}
+END_TEST
+
+START_TEST(an_acknowledgement_passes_its_number_on_and_the_answer_back)
+{
+	struct fw_events_ack a = {.h = header(FW_EVENTS_ACK, sizeof(a)), .seq = UINT64_MAX - 5};
+
+	ck_assert_int_eq(call(&a, sizeof(a)), FW_VERDICT_CONTINUE);
+	ck_assert_int_eq(status_at(BLOCK), FW_OK);
+	ck_assert_uint_eq(m.seq, UINT64_MAX - 5);
+	m.status = FW_EINVAL;
+	ck_assert_int_eq(call(&a, sizeof(a)), FW_VERDICT_CONTINUE);
+	ck_assert_int_eq(status_at(BLOCK), FW_EINVAL);
+}
+END_TEST
+
+START_TEST(a_machine_without_events_neither_answers_nor_announces_them)
+{
+	struct fw_machine_ops without = machine_ops;
+	struct fw_query q = {.h = header(FW_QUERY, sizeof(q))};
+
+	without.events_poll = NULL;
+	for (uint32_t number = FW_EVENTS_POLL; number <= FW_EVENTS_ACK; number++) {
+		struct fw_header h = header(number, FW_BLOCK_MAX);
+
+		memcpy(m.ram + BLOCK, &h, sizeof(h));
+		fw_dispatch(&without, &m, 0, BLOCK, &ret_call, &ret_status);
+		ck_assert_int_eq(status_at(BLOCK), FW_ENOTSUP);
+	}
+	ck_assert_uint_eq(m.calls, 0);
+	memcpy(m.ram + BLOCK, &q, sizeof(q));
+	fw_dispatch(&without, &m, 0, BLOCK, &ret_call, &ret_status);
+	memcpy(&q, m.ram + BLOCK, sizeof(q));
+	ck_assert_uint_eq(q.calls & 0x300, 0);
+}
+END_TEST
+
 /* ---- names -------------------------------------------------------------------------------------- */
 
 START_TEST(every_call_number_has_a_name_of_its_own)
@@ -322,6 +419,7 @@ Suite *suite_dispatch(void)
 {
 	Suite *suite = suite_create("dispatch");
 	TCase *good = tcase_create("calls"), *panic = tcase_create("panic"), *dump = tcase_create("dump");
+	TCase *events = tcase_create("events");
 
 	tcase_add_checked_fixture(good, machine_reset, NULL);
 	tcase_add_test(good, query_tells_the_version_the_calls_and_what_the_machine_is);
@@ -349,5 +447,12 @@ Suite *suite_dispatch(void)
 	tcase_add_test(dump, memory_is_added_and_removed_at_the_address_that_the_machine_says);
 	tcase_add_test(dump, a_machine_that_cannot_take_a_guests_dump_neither_answers_nor_announces_it);
 	suite_add_tcase(suite, dump);
+
+	tcase_add_checked_fixture(events, machine_reset, NULL);
+	tcase_add_test(events, a_poll_copies_the_oldest_events_and_tells_how_many_wait);
+	tcase_add_test(events, a_poll_for_too_many_or_to_a_place_outside_ram_gives_nothing);
+	tcase_add_test(events, an_acknowledgement_passes_its_number_on_and_the_answer_back);
+	tcase_add_test(events, a_machine_without_events_neither_answers_nor_announces_them);
+	suite_add_tcase(suite, events);
 	return suite;
 }

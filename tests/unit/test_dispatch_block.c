@@ -52,10 +52,10 @@ END_TEST
 START_TEST(every_call_needs_its_whole_struct_and_may_have_more)
 {
 	for (size_t i = 0; i < nr_answered; i++) {
-		struct fw_header h = header(answered[i].number, answered[i].size - 1);
+		struct fw_header h = header(answered[i].number, answered[i].min - 1);
 
 		block_fails(BLOCK, &h, FW_EBLOCK);
-		for (uint32_t size = answered[i].size; size <= FW_BLOCK_MAX; size += 7) {
+		for (uint32_t size = answered[i].min; size <= FW_BLOCK_MAX; size += 7) {
 			h = header(answered[i].number, size);
 			machine_reset();
 			memset(m.ram + BLOCK, 0, answered[i].size);
@@ -103,9 +103,9 @@ START_TEST(a_block_may_be_the_last_64_bytes_of_ram)
 	fw_gpa_t last = RAM - FW_BLOCK_ALIGN;
 
 	for (size_t i = 0; i < nr_answered; i++) {
-		struct fw_header h = header(answered[i].number, answered[i].size);
+		struct fw_header h = header(answered[i].number, answered[i].min);
 
-		if (answered[i].size > FW_BLOCK_ALIGN) {
+		if (answered[i].min > FW_BLOCK_ALIGN) {
 			block_fails(last, &h, FW_EFAULT);
 			continue;
 		}
@@ -195,6 +195,26 @@ START_TEST(bytes_behind_the_calls_struct_stay_as_they_are)
 }
 END_TEST
 
+START_TEST(fields_that_a_block_is_too_short_for_are_neither_read_nor_written)
+{
+	for (size_t i = 0; i < nr_answered; i++) {
+		for (uint32_t size = answered[i].min; size < answered[i].size; size++) {
+			struct fw_header h = header(answered[i].number, size);
+
+			machine_reset();
+			call(&h, sizeof(h));
+			ck_assert_int_eq(status_at(BLOCK), FW_OK);
+			for (unsigned r = 0; r < m.nr_in; r++)
+				ck_assert_uint_le(m.in[r].gpa + m.in[r].len, BLOCK + size);
+			ck_assert_uint_eq(m.out[0].gpa + m.out[0].len, BLOCK + size);
+			for (fw_gpa_t at = BLOCK + size; at < BLOCK + FW_BLOCK_MAX; at++)
+				ck_assert_uint_eq(m.ram[at], 0xa5);
+		}
+	}
+	ck_assert_uint_lt(answered[0].min, answered[0].size); /* FW_QUERY is such a call */
+}
+END_TEST
+
 Suite *suite_dispatch_block(void)
 {
 	Suite *suite = suite_create("dispatch block");
@@ -213,6 +233,7 @@ Suite *suite_dispatch_block(void)
 	tcase_add_test(memory, changing_a_block_during_its_call_has_no_effect);
 	tcase_add_test(memory, only_the_calls_out_fields_and_then_the_status_are_written);
 	tcase_add_test(memory, bytes_behind_the_calls_struct_stay_as_they_are);
+	tcase_add_test(memory, fields_that_a_block_is_too_short_for_are_neither_read_nor_written);
 	suite_add_tcase(suite, memory);
 	return suite;
 }
