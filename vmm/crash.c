@@ -125,11 +125,11 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 	char bytes[24];
 
 	jobs_names(job, &names);
-	report_bytes(dead->region.layout.ram, bytes, sizeof(bytes));
+	report_bytes(dead->record->layout.ram, bytes, sizeof(bytes));
 	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes, guest->config->dump.dir,
 		names.final);
 	EVENT(&guest->events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
-		EV_STR("name", job->name), EV_U64("memory", dead->region.layout.ram),
+		EV_STR("name", job->name), EV_U64("memory", dead->record->layout.ram),
 		EV_U64("populated", job->populated));
 }
 
@@ -185,6 +185,7 @@ void crash_handle(struct guest *guest)
 
 	/* 1. Every vCPU stops; its own thread saves its registers. */
 	park(dead);
+	grants_freeze(dead);
 	guest->vm = NULL;
 
 	/* 2. What the dumper must know. */

@@ -39,7 +39,7 @@ static void op_query(void *machine, struct fw_query *query)
 {
 	struct vm *vm = machine;
 
-	query->memory = vm->region.layout.ram;
+	query->memory = region_usable(&vm->region);
 	query->vcpus = vm->shared->nr_vcpus;
 	query->generation = vm->generation;
 	query->recovery = vm->recovery;
@@ -47,6 +47,7 @@ static void op_query(void *machine, struct fw_query *query)
 	query->dump_mode = vm->shared->dump_mode;
 	query->events_gsi = GSI_EVENTS;
 	query->memory_max = vm->region.layout.ram;
+	query->features = vm->grants.initial < vm->region.layout.ram ? FW_FEATURE_MEMORY_GROWS : 0;
 }
 
 static int32_t op_console_write(void *machine, const char *text, uint32_t len)
@@ -83,6 +84,7 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 			return FW_ENOTSUP;
 		if (atomic_load(&vm->ended) || atomic_exchange(&vm->crash_claimed, true))
 			return FW_EBUSY;
+		grants_freeze(vm);
 		err = guest_dump_begin(vm, vm->shared->dump_dir_fd);
 		if (err) {
 			if (log_limit_ok(&vm->vcpus[cpu].refused))

@@ -9,7 +9,7 @@ int gmem_copy_in(const struct region *region, gpa_t gpa, void *dst, size_t len)
 	uint64_t off;
 	int err;
 
-	err = dump_layout_offset(&region->layout, gpa, len, &off);
+	err = region_offset(region, gpa, len, &off);
 	return err ? err : io_pread_full(region->fd, dst, len, region->layout.head + off);
 }
 
@@ -18,6 +18,6 @@ int gmem_copy_out(const struct region *region, gpa_t gpa, const void *src, size_
 	uint64_t off;
 	int err;
 
-	err = dump_layout_offset(&region->layout, gpa, len, &off);
+	err = region_offset(region, gpa, len, &off);
 	return err ? err : io_pwrite_full(region->fd, src, len, region->layout.head + off);
 }

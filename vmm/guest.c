@@ -29,13 +29,14 @@
 
 /* ---- VMs ------------------------------------------------------------------------------------------ */
 
-static struct vm *create_vm(struct guest *guest, const char *kernel, const char *cmdline, const char *what)
+static struct vm *create_vm(
+	struct guest *guest, uint64_t initial, const char *kernel, const char *cmdline, const char *what)
 {
 	char why[WHY_MAX] = "";
 	struct vm *vm;
 	int err;
 
-	err = vm_create(&vm, &guest->shared, kernel, cmdline, why, sizeof(why));
+	err = vm_create(&vm, &guest->shared, initial, kernel, cmdline, why, sizeof(why));
 	if (!err)
 		return vm;
 	log_error("%s: %s", what, why);
@@ -45,10 +46,18 @@ static struct vm *create_vm(struct guest *guest, const char *kernel, const char 
 	return NULL;
 }
 
+/* What a VM boots with beside a dump; 0 = all its memory. */
+static uint64_t initial_memory(const struct config *config)
+{
+	return config->recovery.handover == HANDOVER_EXPLICIT ? config->recovery.initial : 0;
+}
+
 static struct vm *create_recovery_vm(struct guest *guest)
 {
-	return create_vm(
-		guest, guest->config->recovery.kernel, guest->config->recovery.cmdline, "recovery VM");
+	const struct config *config = guest->config;
+
+	return create_vm(guest, initial_memory(config), config->recovery.kernel, config->recovery.cmdline,
+		"recovery VM");
 }
 
 struct vm *guest_take_standby(struct guest *guest)
@@ -85,6 +94,7 @@ void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job)
 	guest->announced_run = false;
 	guest->announced_ready = false;
 	vm_start(vm);
+	jobs_hand_over(guest);
 }
 
 struct reap_task {
@@ -201,7 +211,9 @@ static void handle_reboot(struct guest *guest)
 
 static void reboot_now(struct guest *guest)
 {
-	struct vm *vm = create_vm(guest, guest->config->vm.kernel, guest->config->vm.cmdline, "reboot");
+	const struct config *config = guest->config;
+	struct vm *vm = create_vm(guest, jobs_busy(guest) ? initial_memory(config) : 0, config->vm.kernel,
+		config->vm.cmdline, "reboot");
 
 	guest->reboot_at_ns = 0;
 	if (vm)
@@ -597,7 +609,7 @@ int guest_run(const struct config *config, const char *events_path)
 	guest.exit_code = open_all(&guest, events_path);
 	if (guest.exit_code)
 		goto out;
-	vm = create_vm(&guest, config->vm.kernel, config->vm.cmdline, config->path);
+	vm = create_vm(&guest, 0, config->vm.kernel, config->vm.cmdline, config->path);
 	if (!vm)
 		goto out;
 	console_raw_mode(&guest.console);

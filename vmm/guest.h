@@ -171,6 +171,9 @@ int warn_unused jobs_start_dumper(struct guest *guest);
 /* Generation @successor is ready (at @ready_ns) or over (@ready_ns = 0): timelines that wait for it. */
 void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns);
 
+/* The VM that started with a part of its memory (grants.h) gets what the crashed ones have given back. */
+void jobs_hand_over(struct guest *guest);
+
 /* True if a dump is queued or running. */
 bool jobs_busy(const struct guest *guest);
 

@@ -51,10 +51,11 @@ int guest_dump_begin(struct vm *vm, int dir_fd)
 	int err;
 
 	pthread_mutex_lock(&dump->lock);
-	err = dump->file_fd >= 0 ? -EBUSY
-				 : publish_tmpfile(dir_fd, dump_layout_file_size(layout), &dump->file_fd);
+	err = dump->file_fd >= 0
+		      ? -EBUSY
+		      : publish_tmpfile(dir_fd, dump_layout_file_size(&vm->record->layout), &dump->file_fd);
 	if (!err) {
-		dump->first_slot = layout->nr_segments;
+		dump->first_slot = GRANT_SLOTS_MAX;
 		/* not below 4 GiB either: there lie the interrupt controllers and KVM's own pages */
 		dump->next_added = u64_align_up(u64_max(last->gpa + last->size, HOLE_END), PAGE_SIZE_2M) +
 				   ADDED_GAP;
@@ -77,7 +78,7 @@ static int32_t check_window(const struct vm *vm, fw_gpa_t start, uint64_t len, u
 		return FW_ENOTSUP;
 	if (!len || start % PAGE_SIZE_4K || len % PAGE_SIZE_4K)
 		return FW_EINVAL;
-	return dump_layout_offset(&vm->region.layout, start, len, ret_off) ? FW_EFAULT : FW_OK;
+	return region_offset(&vm->region, start, len, ret_off) ? FW_EFAULT : FW_OK;
 }
 
 /* ---- streams ------------------------------------------------------------------------------------ */
@@ -186,7 +187,7 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 		return FW_ENOTSUP;
 	if (!stream || stream > FW_STREAMS_MAX)
 		return FW_EINVAL;
-	if (dump_layout_offset(&vm->region.layout, buf, len, &from))
+	if (region_offset(&vm->region, buf, len, &from))
 		return FW_EFAULT;
 	status = reserve(dump, stream, len, &to);
 	for (uint64_t done = 0; status == FW_OK && done < len;) {

@@ -189,6 +189,22 @@ static void retire_jobs(struct guest *guest)
 	}
 }
 
+void jobs_hand_over(struct guest *guest)
+{
+	uint64_t released = 0, granted;
+
+	if (!guest->vm || !grants_left(guest->vm))
+		return;
+	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+		if (!job->finished)
+			released = u64_max(released, job->last.released);
+	granted = region_usable(&guest->vm->region) - guest->vm->grants.initial;
+	if (!jobs_busy(guest))
+		grants_finish(guest->vm);
+	else if (released > granted)
+		grants_offer(guest->vm, released - granted);
+}
+
 static void finish(struct guest *guest, struct dump_job *job, bool failed)
 {
 	report_progress_end(guest);
@@ -204,6 +220,7 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 	if (job->dump_fd >= 0)
 		close(job->dump_fd);
 	job->dump_fd = -1;
+	jobs_hand_over(guest);
 	retire_jobs(guest);
 }
 
@@ -303,6 +320,7 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 	case DUMPER_PROGRESS:
 		job->last = *event;
 		report_progress(guest, job);
+		jobs_hand_over(guest);
 		break;
 	case DUMPER_DONE:
 		job->last = *event;

@@ -97,7 +97,7 @@ static int load_image(
 	for (uint32_t i = 0; !err && i < image.nr_segments; i++) {
 		const struct elf_segment *segment = &image.segments[i];
 
-		err = dump_layout_offset(&region->layout, segment->gpa, segment->mem_size, &off);
+		err = region_offset(region, segment->gpa, segment->mem_size, &off);
 		if (err || overlaps_boot_data(segment)) {
 			snprintf(reason, sizeof(reason), "segment 0x%llx-0x%llx %s",
 				(unsigned long long)segment->gpa,
@@ -138,9 +138,12 @@ static int write_boot_info(struct region *region, size_t cmdline_size)
 	add_range(&info, 0, LOW_RAM_END, MEMMAP_RAM);
 	add_range(&info, LOW_RAM_END, HIGH_RAM_BASE, MEMMAP_RESERVED);
 	for (uint32_t i = 0; i < layout->nr_segments; i++) {
-		uint64_t end = layout->segments[i].gpa + layout->segments[i].size;
+		const struct dump_segment *seg = &layout->segments[i];
+		uint64_t usable = region_usable(region);
+		/* memory that comes later is announced by events, not here */
+		uint64_t size = usable > seg->off ? u64_min(seg->size, usable - seg->off) : 0;
 
-		add_range(&info, u64_max(layout->segments[i].gpa, HIGH_RAM_BASE), end, MEMMAP_RAM);
+		add_range(&info, u64_max(seg->gpa, HIGH_RAM_BASE), seg->gpa + size, MEMMAP_RAM);
 	}
 	return gmem_copy_out(region, BOOT_INFO_BASE, &info, sizeof(info));
 }

@@ -57,7 +57,21 @@ int region_create(struct region *ret, int dir_fd, uint64_t ram)
 		region_destroy(&region);
 		return err;
 	}
+	region.usable = region.layout.ram;
 	*ret = region;
+	return 0;
+}
+
+int region_offset(const struct region *region, uint64_t gpa, uint64_t len, uint64_t *ret_off)
+{
+	uint64_t usable = region_usable(region), off;
+	int err = dump_layout_offset(&region->layout, gpa, len, &off);
+
+	if (err)
+		return err;
+	if (off >= usable || len > usable - off)
+		return -EFAULT;
+	*ret_off = off;
 	return 0;
 }
 

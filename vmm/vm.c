@@ -36,24 +36,6 @@ static int create_kvm_vm(struct vm *vm)
 	return 0;
 }
 
-static int add_memory_slots(struct vm *vm)
-{
-	const struct dump_layout *layout = &vm->region.layout;
-
-	for (uint32_t i = 0; i < layout->nr_segments; i++) {
-		struct kvm_userspace_memory_region slot = {
-			.slot = i,
-			.guest_phys_addr = layout->segments[i].gpa,
-			.memory_size = layout->segments[i].size,
-			.userspace_addr = region_hva(&vm->region, layout->segments[i].off),
-		};
-
-		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 static void set_serial_irq(void *opaque, bool level)
 {
 	struct vm *vm = opaque;
@@ -129,6 +111,7 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	vm->region.fd = -1;
 	guest_dump_init(&vm->guest_dump);
 	event_queue_init(&vm->events);
+	grants_init(&vm->grants);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -138,8 +121,8 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	return vm;
 }
 
-int vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel, const char *cmdline,
-	char *why, size_t why_size)
+int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial, const char *kernel,
+	const char *cmdline, char *why, size_t why_size)
 {
 	struct vm *vm = alloc_vm(shared);
 	struct boot_entry entry;
@@ -152,6 +135,7 @@ int vm_create(struct vm **ret, const struct vm_shared *shared, const char *kerne
 	err = region_create(&vm->region, shared->dir_fd, shared->memory);
 	if (err)
 		goto fail;
+	grants_limit(vm, initial);
 	step = NULL;
 	err = loader_load(&vm->region, kernel, cmdline, &entry, why, why_size);
 	if (err)
@@ -166,7 +150,7 @@ int vm_create(struct vm **ret, const struct vm_shared *shared, const char *kerne
 	if (err)
 		goto fail;
 	step = "KVM memory slots";
-	err = add_memory_slots(vm);
+	err = grants_boot(vm);
 	if (err)
 		goto fail;
 	step = "devices";
@@ -325,6 +309,7 @@ void vm_destroy(struct vm *vm)
 	dump_record_unmap(vm->record);
 	if (vm->record_fd >= 0)
 		close(vm->record_fd);
+	grants_fini(&vm->grants);
 	event_queue_fini(&vm->events);
 	pthread_cond_destroy(&vm->commanded);
 	pthread_cond_destroy(&vm->parked);

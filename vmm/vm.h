@@ -14,6 +14,7 @@
 #include "vmm/bus.h"
 #include "vmm/event_queue.h"
 #include "vmm/events.h"
+#include "vmm/grants.h"
 #include "vmm/guest_dump.h"
 #include "vmm/kvm.h"
 #include "vmm/memmap.h"
@@ -65,6 +66,7 @@ struct vm {
 	uint32_t generation;            /* set before the VM runs */
 	bool recovery;                  /* started because its predecessor crashed; set before it runs */
 	struct region region;
+	struct grants grants; /* how much of it the VM has */
 	struct bus ports, memory;
 	struct vm_mmio mmio[VIRTIO_MMIO_SLOTS]; /* announced to the guest; fixed before vCPUs exist */
 	uint32_t nr_mmio;
@@ -104,10 +106,11 @@ struct vm {
 
 /*
  * vm_create - a VM with @kernel and @cmdline loaded, its vCPU threads waiting (VM_HOLD).
+ * @initial: bytes of RAM that it boots with, or 0: all; see grants.h.
  * Errors: -errno with a sentence in @why.  Owner: vm_destroy().
  */
-int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, const char *kernel,
-	const char *cmdline, char *why, size_t why_size);
+int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
+	const char *kernel, const char *cmdline, char *why, size_t why_size);
 
 /*
  * vm_announce_mmio - have the guest told of a virtio-mmio device at [@base, @base + @len) with interrupt @gsi.

@@ -46,6 +46,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dispatch,
 	suite_dispatch_block,
 	suite_event_queue,
+	suite_grants,
 	suite_config_values,
 };
 

@@ -55,6 +55,27 @@ START_TEST(what_is_copied_out_is_read_back_everywhere_in_ram)
 }
 END_TEST
 
+START_TEST(memory_that_the_vm_does_not_have_yet_is_no_memory)
+{
+	char bytes[4] = "abc";
+	struct stat st;
+
+	region_set_usable(&region, MIB(2));
+	ck_assert_int_eq(gmem_copy_out(&region, MIB(2), bytes, 1), -EFAULT);
+	ck_assert_int_eq(gmem_copy_out(&region, MIB(2) - 3, bytes, 4), -EFAULT);
+	ck_assert_int_eq(gmem_copy_in(&region, HOLE_END, bytes, 1), -EFAULT);
+	ck_assert_int_eq(fstat(region.fd, &st), 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+	check_round_trip(MIB(2) - 64, 64);
+	region_set_usable(&region, HOLE_BASE);
+	check_round_trip(HOLE_BASE - 64, 64);
+	ck_assert_int_eq(gmem_copy_out(&region, HOLE_END, bytes, 1), -EFAULT);
+	region_set_usable(&region, HOLE_BASE + MIB(2));
+	check_round_trip(HOLE_END + MIB(2) - 64, 64);
+	ck_assert_int_eq(gmem_copy_out(&region, HOLE_END + MIB(2), bytes, 1), -EFAULT);
+}
+END_TEST
+
 START_TEST(the_vcpu_sees_it_at_its_place)
 {
 	ck_assert_int_eq(gmem_copy_out(&region, HOLE_BASE - 2, "ab", 2), 0);
@@ -183,6 +204,7 @@ Suite *suite_gmem(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_copied_out_is_read_back_everywhere_in_ram);
+	tcase_add_test(tc, memory_that_the_vm_does_not_have_yet_is_no_memory);
 	tcase_add_test(tc, the_vcpu_sees_it_at_its_place);
 	tcase_add_test(tc, memory_that_was_never_touched_reads_as_zeros);
 	tcase_add_test(tc, the_hole_is_no_ram);

@@ -274,6 +274,31 @@ START_TEST(the_memory_map_of_a_large_guest_leaves_out_the_hole)
 }
 END_TEST
 
+START_TEST(memory_that_a_vm_gets_later_is_not_in_its_memory_map_and_takes_no_image)
+{
+	static const uint64_t small[][3] = {
+		{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2}, {MIB(1), MIB(63), 1}};
+	static const uint64_t above[][3] = {{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2},
+		{MIB(1), HOLE_BASE - MIB(1), 1}, {HOLE_END, MIB(2), 1}};
+	static const uint64_t below[][3] = {{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2},
+		{MIB(1), HOLE_BASE - MIB(1), 1}};
+
+	use_ram(GIB(10));
+	region_set_usable(&region, MIB(64));
+	accepts("");
+	check_memmap(small, ARRAY_LEN(small));
+	entry = (struct boot_entry){.rip = 0xdead, .rbx = 0xbeef};
+	b.ph[ELF_BUILDER_CODE].p_paddr = MIB(64) - 1;
+	refuses("does not fit");
+	region_set_usable(&region, HOLE_BASE + MIB(2));
+	accepts("");
+	check_memmap(above, ARRAY_LEN(above));
+	region_set_usable(&region, HOLE_BASE);
+	accepts("");
+	check_memmap(below, ARRAY_LEN(below));
+}
+END_TEST
+
 START_TEST(the_command_line_is_in_guest_memory_with_its_end)
 {
 	char text[8];
@@ -331,6 +356,7 @@ Suite *suite_loader(void)
 	tcase_add_test(
 		boot, the_memory_map_of_a_small_guest_has_ram_below_and_above_the_first_megabytes_end);
 	tcase_add_test(boot, the_memory_map_of_a_large_guest_leaves_out_the_hole);
+	tcase_add_test(boot, memory_that_a_vm_gets_later_is_not_in_its_memory_map_and_takes_no_image);
 	tcase_add_test(boot, the_command_line_is_in_guest_memory_with_its_end);
 	tcase_add_test(boot, an_empty_command_line_is_none);
 	tcase_add_test(boot, a_command_line_of_4095_bytes_fits_and_one_more_does_not);
