@@ -33,12 +33,20 @@
 /* our choice: the dump is what the recovery VM waits for, so it is not worth less than the VM */
 #define DUMPER_NICE 0
 
+/*
+ * our choice: bytes given back before the VMM is told again, 2 ms' worth at 4 GB/s; a waiting VM takes as
+ * long to fill it
+ */
+#define RELEASED_STEP MIB(8)
+
 /* One connection to the VMM; outlives each dump. */
 struct session {
 	int socket;
 	int proc_fd;
 	pthread_mutex_t progress_lock; /* guards @progress_ns, and the order of progress messages */
 	uint64_t progress_ns;          /* when the last one was sent */
+	int released_fd;               /* of this dump's request; -1 = none */
+	_Atomic uint64_t rung;         /* bytes released when it was rung last */
 };
 
 static struct dumper_event make_event(const struct dump_engine *engine, enum dumper_event_type type)
@@ -86,6 +94,21 @@ static void send_progress(struct session *session, const struct dump_engine *eng
 	pthread_mutex_unlock(&session->progress_lock);
 }
 
+/* Tells the VMM that memory has been given back: now and then, for the first time and for the @last time. */
+static void ring_released(struct session *session, const struct dump_engine *engine, bool last)
+{
+	uint64_t released = engine->released, rung = atomic_load(&session->rung), one = 1;
+
+	if (session->released_fd < 0 || released == rung)
+		return;
+	if (rung && released - rung < RELEASED_STEP && !last)
+		return;
+	if (!atomic_compare_exchange_strong(&session->rung, &rung, released) && !last)
+		return; /* another worker has just done it */
+	if (write(session->released_fd, &one, sizeof(one)) < 0)
+		log_debug("dumper: eventfd: %s", strerror(errno)); /* full: it is readable all the same */
+}
+
 static void on_notice(struct dump_engine *engine, enum dump_notice notice)
 {
 	struct session *session = engine->notify_arg;
@@ -100,6 +123,7 @@ static void on_notice(struct dump_engine *engine, enum dump_notice notice)
 		break;
 	case DUMP_NOTICE_PROGRESS:
 	case DUMP_NOTICE_COPIED:
+		ring_released(session, engine, notice == DUMP_NOTICE_COPIED);
 		send_progress(session, engine, notice == DUMP_NOTICE_COPIED);
 		break;
 	}
@@ -208,6 +232,8 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 		report_refusal(session, engine.record->generation, -EINVAL, wrong);
 	} else {
 		session->progress_ns = 0;
+		session->released_fd = fds[DUMPER_FD_RELEASED];
+		session->rung = 0;
 		r = dump_engine_run(&engine);
 		report(session, &engine, r);
 	}

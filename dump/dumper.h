@@ -84,6 +84,7 @@ struct dumper_files {
 	int fallback_dir; /* directory on disk for a dump that has no room in @dir; -1 = none */
 	int dump;         /* file that somebody has begun to fill in, laid out as the region; -1 = none */
 	bool resume;      /* that was a dumper with this record, which died; else it was the guest */
+	int released;     /* eventfd: rung when memory has been given back; -1 = nobody waits for any */
 };
 
 /*

@@ -100,7 +100,8 @@ int dumper_start(struct dumper *dumper, const struct dumper_files *files)
 		[DUMPER_FD_REGION_DIR] = files->region_dir,
 		[DUMPER_FD_DIR] = files->dir,
 		[DUMPER_FD_FALLBACK_DIR] = files->fallback_dir,
-		[DUMPER_FD_DUMP] = files->dump};
+		[DUMPER_FD_DUMP] = files->dump,
+		[DUMPER_FD_RELEASED] = files->released};
 	struct dumper_request request = {.magic = DUMPER_REQUEST_MAGIC, .resume = files->resume};
 	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
 	union {

@@ -23,6 +23,7 @@ enum dumper_fd {
 	DUMPER_FD_DIR,
 	DUMPER_FD_FALLBACK_DIR, /* optional */
 	DUMPER_FD_DUMP,         /* optional */
+	DUMPER_FD_RELEASED,     /* optional */
 	DUMPER_NR_FDS
 };
 #define DUMPER_FDS_REQUIRED                                                                                \

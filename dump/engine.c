@@ -219,7 +219,7 @@ static int move_bytes(struct dump_engine *engine)
 	return 0;
 }
 
-static uint32_t workers_of(const struct dump_options *options)
+uint32_t engine_workers(const struct dump_options *options)
 {
 	cpu_set_t cpus;
 
@@ -248,7 +248,7 @@ static void engine_init(struct dump_engine *engine)
 		.layout = record->layout,
 		.chunk = record->options.chunk,
 		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
-		.workers = workers_of(&record->options),
+		.workers = engine_workers(&record->options),
 		.strategy = &dump_strategies[record->options.strategy],
 		.dump_fd = -1,
 		.out_dir_fd = engine->dir_fd,

@@ -117,6 +117,12 @@ int warn_unused dump_engine_announce(
 	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd);
 
 /*
+ * dump_engine_in_flight - bytes of memory that a dump in memory takes at most, for a while, before it gives back
+ * any for them.  @options: of a valid record; @ram: bytes.
+ */
+uint64_t dump_engine_in_flight(const struct dump_options *options, uint64_t ram);
+
+/*
  * For strategies and selectors.
  */
 

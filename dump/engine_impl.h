@@ -15,6 +15,9 @@ static inline void engine_notify(struct dump_engine *engine, enum dump_notice no
 		engine->notify(engine, notice);
 }
 
+/* Threads that a dump with these options uses: 1 or more. */
+uint32_t engine_workers(const struct dump_options *options);
+
 void engine_mark(struct dump_engine *engine, enum dump_moment moment);
 
 /* What the selectors did, into the trailer; the state that is set next makes it valid. */

@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+/* Head and tail rooms of region and dump: a huge page each, two where the tables cross into the next */
+#define ROOMS_BYTES MIB(12)
+
 /* Bytes of head and tables. */
 static uint64_t overhead(const struct dump_engine *engine)
 {
@@ -23,15 +26,28 @@ static uint64_t overhead(const struct dump_engine *engine)
 	       u64_align_up(places.progress_bytes, PAGE_SIZE_4K) + PAGE_SIZE_4K;
 }
 
+/* Bytes of chunks that are in the dump already and in the region still. */
+static uint64_t chunks_in_flight(const struct dump_options *options, uint64_t ram)
+{
+	const struct dump_strategy *strategy = &dump_strategies[options->strategy];
+	/* a compressed block waits for those before it (dump/lz4_writer.h) */
+	uint64_t each = strategy->sinks && dump_sinks[options->sink]->compressed ? 4 : 1;
+
+	return u64_min(engine_workers(options) * each * options->chunk, ram);
+}
+
+uint64_t dump_engine_in_flight(const struct dump_options *options, uint64_t ram)
+{
+	return chunks_in_flight(options, ram) + ROOMS_BYTES;
+}
+
 /*
  * Bytes that a dump in @dir_fd needs at most.  On the region's file system releasing gives back what
  * copying takes, but for the chunks in flight; elsewhere it is all the memory that the guest touched.
  */
 static uint64_t space_needed(const struct dump_engine *engine, int dir_fd)
 {
-	/* a compressed block waits for those before it (dump/lz4_writer.h) */
-	uint64_t chunks = engine->workers * (engine->sink->compressed ? 4 : 1);
-	uint64_t in_flight = u64_min(chunks * engine->chunk, engine->layout.ram);
+	uint64_t in_flight = chunks_in_flight(&engine->record->options, engine->layout.ram);
 	struct stat region, dir;
 
 	if (fstat(engine->region_fd, &region) || fstat(dir_fd, &dir) || region.st_dev == dir.st_dev)

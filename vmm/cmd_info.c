@@ -6,6 +6,7 @@
 #include "dump/base/log.h"
 #include "vmm/dump_dir.h"
 #include "vmm/exit_codes.h"
+#include "vmm/gate.h"
 #include "vmm/guest.h"
 #include "vmm/kvm.h"
 
@@ -86,6 +87,20 @@ static int print_memory(const char *dir)
 	return EXIT_OK;
 }
 
+static void print_gate(void)
+{
+	int err = gate_probe();
+
+	printf("Handover\n");
+	printf("  %-32s %s%s\n", "gate (userfaultfd)", err ? "not available: " : "available",
+		err ? strerror(-err) : "");
+	if (err == -EPERM)
+		printf("  to get it, one of these, as root:\n"
+		       "    run minivmm as root\n"
+		       "    chmod or chown /dev/userfaultfd\n"
+		       "    sysctl vm.unprivileged_userfaultfd=1\n");
+}
+
 static void print_limit(const char *label, int resource)
 {
 	struct rlimit limit;
@@ -114,6 +129,7 @@ int command_info(int argc, char **argv)
 		printf("  host kernel %s, %ld CPUs\n", host.release, sysconf(_SC_NPROCESSORS_ONLN));
 	code = print_kvm();
 	memory = print_memory(dir);
+	print_gate();
 	printf("Limits\n");
 	print_limit("open files", RLIMIT_NOFILE);
 	print_limit("locked memory, bytes", RLIMIT_MEMLOCK);

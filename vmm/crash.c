@@ -77,11 +77,17 @@ static uint32_t fallback_strategy(void)
 	return i;
 }
 
-/* Starts the recovery VM, or gives up with a reason.  True if one runs. */
+/* Starts the recovery VM, or gives up with a reason.  True if one runs; it may have to wait. */
 static bool start_recovery(struct guest *guest, struct dump_job *job)
 {
-	struct vm *vm = guest_take_standby(guest);
+	struct vm *vm;
 
+	guest->recovery_waits = handover_must_wait(guest);
+	if (guest->recovery_waits) {
+		guest->recover_job = job;
+		return false;
+	}
+	vm = guest_take_standby(guest);
 	if (!vm) {
 		if (job)
 			job->awaits_recovery = false;
@@ -109,6 +115,16 @@ static void say_crash(struct guest *guest, const struct vm *dead, const struct v
 		log_info("generation %u: recovery VM started", guest->generation);
 }
 
+static void say_waiting(struct guest *guest)
+{
+	bool dump = guest->recovery_waits == RECOVERY_WAITS_DUMP;
+
+	log_info("recovery waits %s", dump ? "for the dump (recovery.concurrent = no)"
+					   : "for memory that a dump under way holds");
+	EVENT(&guest->events, "recovery-waits", guest->next_generation,
+		EV_STR("for", dump ? "dump" : "memory"));
+}
+
 void crash_recover_now(struct guest *guest)
 {
 	struct dump_job *job = guest->recover_job;
@@ -117,6 +133,14 @@ void crash_recover_now(struct guest *guest)
 	guest->recover_job = NULL;
 	if (start_recovery(guest, job))
 		log_info("generation %u: recovery VM started", guest->generation);
+	else if (guest->recovery_waits)
+		say_waiting(guest);
+}
+
+void crash_check_waiting(struct guest *guest)
+{
+	if (guest->recovery_waits && !handover_must_wait(guest))
+		crash_recover_now(guest);
 }
 
 static void say_dump(struct guest *guest, const struct vm *dead, const struct dump_job *job)
@@ -160,6 +184,8 @@ static void say_recovery(struct guest *guest)
 		log_info("recovery in %" PRIu64 " ms (recovery.backoff)",
 			(guest->recover_at_ns - u64_min(clock_mono_ns(), guest->recover_at_ns)) /
 				NSEC_PER_MSEC);
+	else if (guest->recovery_waits)
+		say_waiting(guest);
 	else if (!guest->vm)
 		say_no_recovery(guest);
 }
@@ -184,6 +210,7 @@ void crash_handle(struct guest *guest)
 	bool recovering;
 
 	/* 1. Every vCPU stops; its own thread saves its registers. */
+	handover_end(guest, dead);
 	park(dead);
 	grants_freeze(dead);
 	guest->vm = NULL;
@@ -193,6 +220,9 @@ void crash_handle(struct guest *guest)
 		job = jobs_add(guest, dead, &dead->end);
 	if (job && guest_strategy_of(guest))
 		jobs_set_strategy(job, fallback_strategy());
+
+	/* What the dead VM holds counts before the next one is given anything. */
+	handover_claim(guest, dead, job);
 
 	/* 3. The recovery VM runs: it waits for nothing below. */
 	recovering = recover_from(guest, dead, &dead->end, job);
@@ -228,7 +258,9 @@ void crash_begin(struct guest *guest)
 	dead->next_dying = guest->dying;
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
 	guest->dying = dead;
+	handover_end(guest, dead);
 	job = jobs_add(guest, dead, &dead->crash);
+	handover_claim(guest, dead, job);
 	recovering = recover_from(guest, dead, &dead->crash, job);
 	/* asked before the files have names: what is refused leaves nothing behind */
 	if (job && !jobs_check_quota(guest, job))

@@ -21,7 +21,7 @@
 /* Guest to host. */
 int warn_unused gmem_copy_in(const struct region *region, gpa_t gpa, void *dst, size_t len);
 
-/* Host to guest. */
+/* Host to guest.  Waits while the region's gate is closed there (gate.h). */
 int warn_unused gmem_copy_out(const struct region *region, gpa_t gpa, const void *src, size_t len);
 
 #endif /* VMM_GMEM_H */

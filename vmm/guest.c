@@ -82,6 +82,7 @@ static void prepare_standby(struct guest *guest)
 		return;
 	guest->standby = create_recovery_vm(guest);
 	guest->standby_failed = !guest->standby;
+	handover_set_standby(guest);
 	guest->exit_code = exit_code; /* the guest itself runs: it is warned, nothing has failed yet */
 }
 
@@ -93,8 +94,9 @@ void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job)
 	guest->vm = vm;
 	guest->announced_run = false;
 	guest->announced_ready = false;
+	handover_start(guest, vm);
 	vm_start(vm);
-	jobs_hand_over(guest);
+	handover_grant(guest);
 }
 
 struct reap_task {
@@ -102,12 +104,20 @@ struct reap_task {
 	struct vm *vm;
 };
 
+static void destroy(struct guest *guest, struct vm *vm)
+{
+	uint32_t generation = vm->generation;
+
+	vm_destroy(vm);
+	handover_reaped(guest, generation);
+}
+
 static void *reaper_thread(void *opaque)
 {
 	struct reap_task *task = opaque;
 	struct guest *guest = task->guest;
 
-	vm_destroy(task->vm);
+	destroy(guest, task->vm);
 	free(task);
 	pthread_mutex_lock(&guest->reap_lock);
 	guest->reaping--;
@@ -121,6 +131,8 @@ void guest_reap(struct guest *guest, struct vm *vm)
 	struct reap_task *task = malloc(sizeof(*task));
 	pthread_t thread;
 
+	if (!budget_has(&guest->budget, vm->generation))
+		handover_claim(guest, vm, NULL);
 	if (task) {
 		*task = (struct reap_task){.guest = guest, .vm = vm};
 		pthread_mutex_lock(&guest->reap_lock);
@@ -135,7 +147,7 @@ void guest_reap(struct guest *guest, struct vm *vm)
 		pthread_mutex_unlock(&guest->reap_lock);
 		free(task);
 	}
-	vm_destroy(vm); /* no thread to be had: do it here */
+	destroy(guest, vm); /* no thread to be had: do it here */
 }
 
 static void wait_for_reapers(struct guest *guest)
@@ -151,6 +163,7 @@ static void retire_vm(struct guest *guest)
 {
 	struct vm *vm = guest->vm;
 
+	handover_end(guest, vm);
 	if (vm_park(vm, RETIRE_TIMEOUT_NS))
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
 	guest->vm = NULL;
@@ -212,8 +225,8 @@ static void handle_reboot(struct guest *guest)
 static void reboot_now(struct guest *guest)
 {
 	const struct config *config = guest->config;
-	struct vm *vm = create_vm(guest, jobs_busy(guest) ? initial_memory(config) : 0, config->vm.kernel,
-		config->vm.cmdline, "reboot");
+	struct vm *vm = create_vm(guest, handover_is_free(guest) ? 0 : initial_memory(config),
+		config->vm.kernel, config->vm.cmdline, "reboot");
 
 	guest->reboot_at_ns = 0;
 	if (vm)
@@ -264,13 +277,17 @@ static void check_vm(struct guest *guest)
 /* ---- deadlines ------------------------------------------------------------------------------------ */
 
 /* When the watchdog bites; UINT64_MAX = never. */
-static uint64_t watchdog_deadline(const struct guest *guest)
+static uint64_t watchdog_deadline(struct guest *guest)
 {
-	uint64_t last;
+	uint64_t last, stalled;
 
 	if (!guest->vm || !guest->config->vm.watchdog)
 		return UINT64_MAX;
+	stalled = gate_stalled_until(&guest->gate);
+	if (stalled == UINT64_MAX)
+		return UINT64_MAX; /* it waits for memory, and is not to blame */
 	last = u64_max(atomic_load(&guest->vm->first_run_ns), atomic_load(&guest->vm->heartbeat_ns));
+	last = u64_max(last, last ? stalled : 0);
 	return last ? last + guest->config->vm.watchdog : UINT64_MAX;
 }
 
@@ -291,7 +308,7 @@ static void check_deadlines(struct guest *guest)
 }
 
 /* For epoll_wait: ms until the next deadline, -1 = none. */
-static int next_timeout(const struct guest *guest)
+static int next_timeout(struct guest *guest)
 {
 	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
 
@@ -321,6 +338,7 @@ static void stop(struct guest *guest, const char *why)
 	guest->stopping = true;
 	check_vm(guest); /* a crash that was seen before is dumped all the same */
 	guest->recover_at_ns = 0;
+	guest->recovery_waits = RECOVERY_WAITS_NOT;
 	guest->reboot_at_ns = 0;
 	if (guest->recover_job)
 		guest->recover_job->awaits_recovery = false;
@@ -364,8 +382,9 @@ static void handle_input(struct guest *guest)
 
 static bool is_over(const struct guest *guest)
 {
-	return guest->abandon || (!guest->vm && !guest->dying && !guest->recover_at_ns &&
-					 !guest->reboot_at_ns && !jobs_busy(guest));
+	return guest->abandon ||
+	       (!guest->vm && !guest->dying && !guest->recover_at_ns && !guest->recovery_waits &&
+		       !guest->reboot_at_ns && !jobs_busy(guest));
 }
 
 static void handle_ready_fd(struct guest *guest, int fd)
@@ -379,6 +398,10 @@ static void handle_ready_fd(struct guest *guest, int fd)
 		handle_signals(guest);
 	} else if (fd == guest->dumper.socket) {
 		jobs_receive(guest);
+	} else if (fd == guest->released_fd) {
+		if (read(fd, &count, sizeof(count)) < 0)
+			log_debug("eventfd: %s", strerror(errno));
+		handover_grant(guest);
 	} else if (fd == guest->console.in_fd) {
 		handle_input(guest);
 	}
@@ -396,6 +419,8 @@ static void event_loop(struct guest *guest)
 		check_vm(guest);
 		check_dying(guest);
 		check_deadlines(guest);
+		crash_check_waiting(guest);
+		handover_check(guest);
 		prepare_standby(guest);
 	}
 }
@@ -463,6 +488,7 @@ static int open_memory_dir(struct guest *guest)
 		return EXIT_HOST;
 	}
 	if (!dump_dir_probe(guest->dir_fd, &facts)) {
+		guest->huge_pages = facts.huge;
 		report_bytes(facts.available, have, sizeof(have));
 		if (facts.available < config->vm.memory)
 			log_warn("%s has only %s free, less than vm.memory", config->vm.memory_dir, have);
@@ -557,11 +583,16 @@ static int open_all(struct guest *guest, const char *events_path)
 		.notify_fd = guest->notify_fd,
 		.nr_vcpus = (uint32_t)guest->config->vm.vcpus,
 		.memory = guest->config->vm.memory};
-	return EXIT_OK;
+	err = handover_open(guest);
+	if (err)
+		log_error("event loop: %s", strerror(-err));
+	return err ? EXIT_HOST : EXIT_OK;
 }
 
 static void close_all(struct guest *guest)
 {
+	if (guest->vm)
+		handover_end(guest, guest->vm);
 	vm_destroy(guest->vm);
 	vm_destroy(guest->standby);
 	while (guest->dying) {
@@ -571,6 +602,7 @@ static void close_all(struct guest *guest)
 		guest->dying = next;
 	}
 	wait_for_reapers(guest);
+	handover_close(guest);
 	jobs_fini(guest); /* after the VMs, which may point at a job's record */
 	if (guest->dumper.socket >= 0)
 		dumper_fini(&guest->dumper);
@@ -599,10 +631,13 @@ int guest_run(const struct config *config, const char *events_path)
 		.lock_fd = -1,
 		.epoll_fd = -1,
 		.signal_fd = -1,
-		.notify_fd = -1};
+		.notify_fd = -1,
+		.released_fd = -1};
 	struct vm *vm;
 
 	dumper_init(&guest.dumper);
+	gate_none(&guest.gate);
+	budget_init(&guest.budget, 0, -1, -1);
 	guest.console.out_fd = guest.console.in_fd = -1;
 	pthread_mutex_init(&guest.reap_lock, NULL);
 	pthread_cond_init(&guest.reaped, NULL);

@@ -5,6 +5,7 @@
  *      guest.c    event loop: signals, console input, vCPU reports, dumper events, deadlines
  *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
  *      job_quota.c  room for one more dump
+ *      handover.c   the crashed VM's memory becomes the recovery VM's
  *      jobs.c     dumps under way: what each needs, what became of it
  *      report.c   lines, events and the timeline for the operator
  *
@@ -16,9 +17,11 @@
 
 #include "dump/dumper.h"
 #include "dump/publish.h"
+#include "vmm/budget.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
 #include "vmm/events.h"
+#include "vmm/gate.h"
 #include "vmm/kvm.h"
 #include "vmm/vm.h"
 
@@ -46,6 +49,13 @@ struct dump_job {
 	struct dumper_event last; /* newest progress */
 };
 
+/* Why a recovery VM that is due does not start yet. */
+enum recovery_wait {
+	RECOVERY_WAITS_NOT,
+	RECOVERY_WAITS_DUMP,   /* recovery.concurrent = no */
+	RECOVERY_WAITS_MEMORY, /* until dumps under way have given some back */
+};
+
 struct guest {
 	const struct config *config; /* borrowed */
 	struct kvm kvm;
@@ -53,6 +63,7 @@ struct guest {
 	struct events events;
 	struct vm_shared shared;
 	int dir_fd, lock_fd; /* owned: vm.memory_dir, and its lock against a second minivmm */
+	bool huge_pages;     /* vm.memory_dir gives them */
 	int dump_dir_fd;     /* owned: dump.dir */
 	int fallback_dir_fd; /* owned: dump.fallback_dir, -1 = none */
 	int epoll_fd, signal_fd, notify_fd; /* owned */
@@ -65,11 +76,16 @@ struct guest {
 	uint32_t next_generation;            /* VMs started so far */
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
 
-	uint64_t recoveries;          /* in a row */
-	uint64_t unready;             /* recovery VMs in a row that crashed before they were ready */
-	uint64_t recover_at_ns;       /* start the recovery VM then; 0 = none waits */
-	uint64_t reboot_at_ns;        /* start the VM after a reboot then; 0 = none waits */
-	struct dump_job *recover_job; /* borrowed: the crash that it recovers from, or NULL */
+	uint64_t recoveries;               /* in a row */
+	uint64_t unready;                  /* recovery VMs in a row that crashed before they were ready */
+	uint64_t recover_at_ns;            /* start the recovery VM then; 0 = none waits */
+	uint64_t reboot_at_ns;             /* start the VM after a reboot then; 0 = none waits */
+	enum recovery_wait recovery_waits; /* what else keeps the recovery VM from starting */
+	struct dump_job *recover_job;      /* borrowed: the crash that it recovers from, or NULL */
+
+	struct budget budget;
+	struct gate gate; /* none with another handover than gated */
+	int released_fd;  /* borrowed from the gate, or owned and watched: rung by the dumper; -1 = none */
 
 	struct dumper dumper;
 	uint32_t dumper_failures; /* deaths without a finished dump in between */
@@ -117,8 +133,11 @@ void crash_begin(struct guest *guest);
 /* @vm of the dying ones is done, has failed, or took too long: stop it and let the dumper finish. */
 void crash_finish(struct guest *guest, struct vm *vm);
 
-/* The pause before a recovery is over. */
+/* The pause before a recovery is over, or what it waited for has happened. */
 void crash_recover_now(struct guest *guest);
+
+/* Starts the recovery VM that waits (recovery_waits) if it need not any more. */
+void crash_check_waiting(struct guest *guest);
 
 /* ---- jobs.c ------------------------------------------------------------------------------------- */
 
@@ -171,14 +190,50 @@ int warn_unused jobs_start_dumper(struct guest *guest);
 /* Generation @successor is ready (at @ready_ns) or over (@ready_ns = 0): timelines that wait for it. */
 void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns);
 
-/* The VM that started with a part of its memory (grants.h) gets what the crashed ones have given back. */
-void jobs_hand_over(struct guest *guest);
-
 /* True if a dump is queued or running. */
 bool jobs_busy(const struct guest *guest);
 
 /* Prints what is left to print and frees all. */
 void jobs_fini(struct guest *guest);
+
+/* ---- handover.c --------------------------------------------------------------------------------- */
+
+/*
+ * Sets up budget and gate, after directories and event loop; says what is missing.  Errors: -errno when there
+ * is no descriptor.
+ */
+int warn_unused handover_open(struct guest *guest);
+void handover_close(struct guest *guest);
+
+/* @vm is over: what it leaves counts; @job is its dump, or NULL.  Before the next VM starts. */
+void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_job *job);
+
+/* The dump of @generation is complete, or will not be. */
+void handover_dump_over(struct guest *guest, uint32_t generation);
+
+/* The VM of @generation is destroyed.  For reapers; gives its memory back if it is not dumped. */
+void handover_reaped(struct guest *guest, uint32_t generation);
+
+/* The standby has changed. */
+void handover_set_standby(struct guest *guest);
+
+/* @vm is about to run; its number is set. */
+void handover_start(struct guest *guest, struct vm *vm);
+
+/* @vm is to be stopped: from here on nobody in it waits for memory. */
+void handover_end(struct guest *guest, const struct vm *vm);
+
+/* True if the budget covers a whole VM that starts now. */
+bool handover_is_free(struct guest *guest);
+
+/* Whether a recovery VM may start now. */
+enum recovery_wait handover_must_wait(struct guest *guest);
+
+/* A VM that started with a part of its memory (grants.h) gets what the budget covers by now. */
+void handover_grant(struct guest *guest);
+
+/* Says what the gate has to say. */
+void handover_check(struct guest *guest);
 
 /* ---- report.c ----------------------------------------------------------------------------------- */
 

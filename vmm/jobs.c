@@ -189,27 +189,12 @@ static void retire_jobs(struct guest *guest)
 	}
 }
 
-void jobs_hand_over(struct guest *guest)
-{
-	uint64_t released = 0, granted;
-
-	if (!guest->vm || !grants_left(guest->vm))
-		return;
-	for (const struct dump_job *job = guest->jobs; job; job = job->next)
-		if (!job->finished)
-			released = u64_max(released, job->last.released);
-	granted = region_usable(&guest->vm->region) - guest->vm->grants.initial;
-	if (!jobs_busy(guest))
-		grants_finish(guest->vm);
-	else if (released > granted)
-		grants_offer(guest->vm, released - granted);
-}
-
 static void finish(struct guest *guest, struct dump_job *job, bool failed)
 {
 	report_progress_end(guest);
 	job->finished = true;
 	job->failed = failed;
+	handover_dump_over(guest, job->generation);
 	if (failed)
 		guest->dump_failed = true;
 	/* the memory is in the dump or under its .partial name; this reference is not needed any more */
@@ -220,7 +205,7 @@ static void finish(struct guest *guest, struct dump_job *job, bool failed)
 	if (job->dump_fd >= 0)
 		close(job->dump_fd);
 	job->dump_fd = -1;
-	jobs_hand_over(guest);
+	handover_grant(guest);
 	retire_jobs(guest);
 }
 
@@ -320,7 +305,7 @@ static void handle_event(struct guest *guest, const struct dumper_event *event)
 	case DUMPER_PROGRESS:
 		job->last = *event;
 		report_progress(guest, job);
-		jobs_hand_over(guest);
+		handover_grant(guest);
 		break;
 	case DUMPER_DONE:
 		job->last = *event;
@@ -495,6 +480,7 @@ void jobs_submit(struct guest *guest)
 							   .dir = guest->dump_dir_fd,
 							   .fallback_dir = guest->fallback_dir_fd,
 							   .dump = job->dump_fd,
+							   .released = guest->released_fd,
 							   .resume = job->retried});
 		if (err) {
 			/* dead: its socket says so to the event loop; busy: tried again after its next dump */

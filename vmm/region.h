@@ -15,6 +15,8 @@
 
 #include <stdatomic.h>
 
+struct gate;
+
 struct region {
 	int fd; /* owned; the file can still be linked into its directory */
 	struct dump_layout layout;
@@ -23,6 +25,7 @@ struct region {
 	char *map;             /* owned; address of RAM offset 0, 2 MiB aligned; NULL when unmapped */
 	void *reserve;         /* owned; the address range that holds @map */
 	uint64_t reserve_size; /* bytes */
+	_Atomic(struct gate *) gate; /* borrowed: what writes through the file wait for; NULL = nothing */
 };
 
 /*

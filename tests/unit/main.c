@@ -38,6 +38,8 @@ static Suite *(*const suites[])(void) = {
 	suite_console,
 	suite_events,
 	suite_region,
+	suite_gate,
+	suite_budget,
 	suite_gmem,
 	suite_dump_dir,
 	suite_elf_image,

@@ -36,6 +36,8 @@ Suite *suite_serial(void);
 Suite *suite_console(void);
 Suite *suite_events(void);
 Suite *suite_region(void);
+Suite *suite_gate(void);
+Suite *suite_budget(void);
 Suite *suite_gmem(void);
 Suite *suite_dump_dir(void);
 Suite *suite_elf_image(void);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/handover.c - what the recovery VM gets of the crashed one's memory, and when: see guest.h.
+ *
+ * Puts budget and gate to work; the rules are theirs (budget.h, gate.h).
+ */
+#include "vmm/guest.h"
+
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "dump/engine.h"
+#include "dump/select.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* our choice: with less than this a VM cannot even begin, a kernel touches as much before it prints a line */
+#define START_MIN MIB(8)
+
+static uint64_t populated(const struct vm *vm)
+{
+	struct stat st;
+
+	return vm && !fstat(vm->region.fd, &st) ? (uint64_t)st.st_blocks * 512 /* its unit */ : 0;
+}
+
+static void open_gate(struct guest *guest)
+{
+	bool allow = guest->config->recovery.overcommit == OVERCOMMIT_ALLOW;
+	int err;
+
+	err = gate_init(&guest->gate, &(struct gate_options){.budget = &guest->budget,
+					      .allow = allow,
+					      .block = guest->huge_pages ? PAGE_SIZE_2M : PAGE_SIZE_4K,
+					      .memory_dir_fd = guest->dir_fd,
+					      .dump_dir_fd = allow ? -1 : guest->dump_dir_fd,
+					      .notify_fd = guest->notify_fd});
+	if (err)
+		log_warn("[recovery] handover = gated: userfaultfd: %s; the recovery VM takes memory as it "
+			 "touches it, as with none",
+			strerror(-err));
+	guest->released_fd = guest->gate.wake_fd;
+}
+
+int handover_open(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	struct epoll_event watch = {.events = EPOLLIN};
+
+	budget_fini(&guest->budget);
+	budget_init(&guest->budget, config->vm.memory + config->recovery.reserve, guest->dir_fd,
+		guest->dump_dir_fd);
+	if (!config->recovery.enabled || config->recovery.handover == HANDOVER_NONE)
+		return 0;
+	if (config->recovery.handover == HANDOVER_GATED) {
+		open_gate(guest);
+		return 0;
+	}
+	guest->released_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	watch.data.fd = guest->released_fd;
+	if (guest->released_fd < 0 ||
+		epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, guest->released_fd, &watch) < 0)
+		return -errno;
+	return 0;
+}
+
+void handover_close(struct guest *guest)
+{
+	if (guest->released_fd >= 0 && guest->gate.uffd < 0) /* else the gate's */
+		close(guest->released_fd);
+	guest->released_fd = -1;
+	gate_fini(&guest->gate);
+	budget_fini(&guest->budget);
+}
+
+/* True if the dump takes all the memory that the crashed VM gives back. */
+static bool dump_fills(const struct dump_job *job)
+{
+	const struct dump_strategy *strategy = &dump_strategies[job->options.strategy];
+
+	return job->options.selectors == DUMP_SELECT_ALL && strategy->guest_mode == FW_DUMP_MODE_VMM &&
+	       !dump_sinks[strategy->sinks ? job->options.sink : 0]->compressed;
+}
+
+void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_job *job)
+{
+	struct budget_claim claim = {.generation = vm->generation, .region_fd = vm->region.fd};
+	struct publish_names names;
+	int err;
+
+	if (job) {
+		jobs_names(job, &names);
+		claim.names = &names;
+		claim.fills = dump_fills(job);
+		claim.in_flight = dump_engine_in_flight(&job->options, vm->region.layout.ram);
+		if (dump_strategies[job->options.strategy].guest_mode != FW_DUMP_MODE_VMM)
+			claim.expected = job->populated;
+	}
+	err = budget_add(&guest->budget, &claim);
+	if (err)
+		log_warn("generation %u: its memory does not count in the budget: %s", vm->generation,
+			strerror(-err));
+}
+
+/* Any thread: something has been given back. */
+static void ring_released(void *opaque)
+{
+	const struct guest *guest = opaque;
+	uint64_t one = 1;
+
+	/* an eventfd whose counter is full is readable all the same */
+	while (guest->released_fd >= 0 && write(guest->released_fd, &one, sizeof(one)) < 0 &&
+		errno == EINTR)
+		;
+}
+
+void handover_dump_over(struct guest *guest, uint32_t generation)
+{
+	budget_dump_over(&guest->budget, generation);
+	ring_released(guest);
+}
+
+void handover_reaped(struct guest *guest, uint32_t generation)
+{
+	budget_reaped(&guest->budget, generation, ring_released, guest);
+}
+
+void handover_set_standby(struct guest *guest)
+{
+	budget_set_standby(&guest->budget, populated(guest->standby));
+}
+
+void handover_start(struct guest *guest, struct vm *vm)
+{
+	int gated;
+
+	handover_set_standby(guest); /* @vm may have been it */
+	gated = gate_attach(&guest->gate, &vm->region, vm->generation);
+	if (gated < 0)
+		log_warn("generation %u: its memory cannot be gated: %s", vm->generation, strerror(-gated));
+	if (gated > 0)
+		EVENT(&guest->events, "handover-start", vm->generation,
+			EV_U64("granted", gate_granted(&guest->gate)),
+			EV_U64("memory", vm->region.layout.ram));
+}
+
+void handover_end(struct guest *guest, const struct vm *vm)
+{
+	gate_detach(&guest->gate, &vm->region);
+}
+
+/* True if the budget covers a whole VM that starts now. */
+bool handover_is_free(struct guest *guest)
+{
+	struct budget_state state;
+
+	budget_look(&guest->budget, &state);
+	return budget_left(&state, 0) >= guest->config->vm.memory;
+}
+
+static void report_uncovered(uint32_t generation, uint64_t uncovered)
+{
+	char bytes[24];
+
+	report_bytes(uncovered, bytes, sizeof(bytes));
+	log_info("generation %u: the dump keeps its memory, so the recovery VM may take %s more than the "
+		 "budget (recovery.overcommit = allow)",
+		generation, bytes);
+}
+
+void handover_grant(struct guest *guest)
+{
+	struct vm *vm = guest->vm;
+	struct budget_state state;
+	uint64_t left;
+
+	if (!vm || !grants_left(vm))
+		return;
+	budget_look(&guest->budget, &state);
+	left = budget_left(&state, region_usable(&vm->region));
+	if (left < grants_left(vm) && !state.growing &&
+		guest->config->recovery.overcommit == OVERCOMMIT_ALLOW) {
+		report_uncovered(vm->generation, grants_left(vm) - left);
+		budget_write_off(&guest->budget);
+		grants_finish(vm);
+	} else if (left >= grants_left(vm)) {
+		grants_finish(vm);
+	} else {
+		grants_offer(vm, left);
+	}
+}
+
+enum recovery_wait handover_must_wait(struct guest *guest)
+{
+	struct budget_state state;
+
+	if (!guest->config->recovery.concurrent && jobs_busy(guest))
+		return RECOVERY_WAITS_DUMP;
+	if (guest->released_fd < 0)
+		return RECOVERY_WAITS_NOT;
+	budget_look(&guest->budget, &state);
+	return state.growing && budget_left(&state, 0) < START_MIN ? RECOVERY_WAITS_MEMORY
+								   : RECOVERY_WAITS_NOT;
+}
+
+static void report_over(struct guest *guest, const struct gate_report *report)
+{
+	const struct vm *vm = guest->vm;
+	uint64_t started = vm ? atomic_load(&vm->first_run_ns) : 0;
+
+	EVENT_AT(&guest->events, "handover-done", report->over_ns, report->generation,
+		EV_U64("opened", report->opened), EV_U64("waits", report->waits),
+		EV_U64("waited_ns", report->waited_ns), EV_U64("longest_ns", report->longest_ns),
+		EV_U64("uncovered", report->uncovered));
+	if (report->uncovered) {
+		report_uncovered(report->generation, report->uncovered);
+		return;
+	}
+	if (!report->opened)
+		return;
+	log_info("generation %u: has all its memory %.1f ms after it started; waited %.1f ms for it, in "
+		 "%" PRIu64 " waits",
+		report->generation,
+		started && report->over_ns > started
+			? (double)(report->over_ns - started) / (double)NSEC_PER_MSEC
+			: 0.0,
+		(double)report->waited_ns / (double)NSEC_PER_MSEC, report->waits);
+}
+
+void handover_check(struct guest *guest)
+{
+	struct gate_report report;
+
+	switch (gate_take_news(&guest->gate, &report)) {
+	case GATE_NO_NEWS:
+		break;
+	case GATE_OVER:
+		report_over(guest, &report);
+		break;
+	case GATE_BLOCKED:
+		log_warn(
+			"generation %u: waits for memory that dumps keep: remove one (minivmm dump rm), or "
+			"set recovery.overcommit = allow",
+			report.generation);
+		EVENT(&guest->events, "handover-blocked", report.generation);
+		break;
+	}
+}
