@@ -24,6 +24,7 @@ static const char *const reason_names[DUMP_REASON_NR] = {
 	[DUMP_REASON_ENTRY_FAILED] = "entry-failed",
 	[DUMP_REASON_HANG] = "hang",
 	[DUMP_REASON_OPERATOR] = "operator",
+	[DUMP_REASON_PVPANIC] = "pvpanic",
 };
 
 static const char *const moment_names[DUMP_MOMENT_NR] = {

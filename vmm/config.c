@@ -330,6 +330,11 @@ static int computed_defaults(struct config *config)
 	if (!err)
 		err = set_default(&config->vm.kernel, "");
 	if (!err)
+		err = set_default(&config->vm.initrd, "");
+	if (!err) /* an initrd belongs to its kernel: before the kernel's default hides whether one is given */
+		err = set_default(
+			&config->recovery.initrd, config->recovery.kernel ? "" : config->vm.initrd);
+	if (!err)
 		err = set_default(&config->recovery.kernel, config->vm.kernel);
 	if (!err)
 		err = set_default(&config->recovery.cmdline, config->vm.cmdline);

@@ -21,7 +21,8 @@ struct config {
 	char *path; /* of the file, for messages */
 	struct {
 		char *name;   /* of the guest: directory, dump names, messages */
-		char *kernel; /* ELF file with a PVH entry note */
+		char *kernel; /* bzImage, or ELF file with a PVH entry note */
+		char *initrd; /* "" = none */
 		char *cmdline;
 		uint64_t memory;  /* bytes, multiple of 2 MiB */
 		char *memory_dir; /* on tmpfs: guest RAM */
@@ -48,13 +49,14 @@ struct config {
 	} dump;
 	struct {
 		bool enabled;
-		char *kernel;        /* default: vm.kernel */
-		char *cmdline;       /* default: vm.cmdline */
-		uint64_t max;        /* recoveries in a row; 0 = none at all */
-		uint64_t backoff;    /* ns before a recovery that follows a crashed recovery; doubles */
-		bool concurrent;     /* false: only when the dump is over */
-		uint64_t handover;   /* enum handover */
-		uint64_t reserve;    /* bytes beside vm.memory */
+		char *kernel;      /* default: vm.kernel */
+		char *initrd;      /* default: vm.initrd if the kernel is vm.kernel by default, else none */
+		char *cmdline;     /* default: vm.cmdline */
+		uint64_t max;      /* recoveries in a row; 0 = none at all */
+		uint64_t backoff;  /* ns before a recovery that follows a crashed recovery; doubles */
+		bool concurrent;   /* false: only when the dump is over */
+		uint64_t handover; /* enum handover */
+		uint64_t reserve;  /* bytes beside vm.memory */
 		uint64_t overcommit; /* enum overcommit */
 		uint64_t initial;    /* bytes; HANDOVER_EXPLICIT */
 	} recovery;

@@ -6,32 +6,57 @@
 
 enum cpuid_reg { EAX, EBX, ECX, EDX };
 
+/* Which hosts a rule is for. */
+enum cpuid_host { EVERY_KVM, SOFTWARE_KVM, WITH_TSC_DEADLINE };
+
 /* Bits that the guest must not see, or must see, and why. */
 struct cpuid_rule {
 	uint32_t function, index;
 	enum cpuid_reg reg;
 	uint32_t clear, set;
+	enum cpuid_host host;
 	const char *why;
 };
 
 #define BIT(n) (1u << (n))
 
-/* Bit numbers: Intel SDM vol. 2A CPUID; Documentation/virt/kvm/x86/cpuid.rst for 0x4000xxxx. */
+/*
+ * A software KVM runs on a CPU that has neither VMX nor SVM (kvm.c): it interprets what the guest does in ring 0.
+ * Interpreters announce more than they can run there, and a guest that believes them dies of it.
+ *
+ * Bit numbers: Intel SDM vol. 2A CPUID; Documentation/virt/kvm/x86/cpuid.rst for 0x4000xxxx.
+ */
 static const struct cpuid_rule rules[] = {
-	{1, 0, ECX, BIT(13), 0, "CMPXCHG16B: software KVMs announce it and cannot run it in ring 0"},
-	{1, 0, ECX, 0, BIT(31), "hypervisor present"},
-	{1, 0, ECX, BIT(3), 0, "MONITOR/MWAIT: would keep an idle vCPU from leaving to the host"},
-	{1, 0, ECX, BIT(5) | BIT(6), 0, "VMX, SMX: no nested guests"},
-	{0x80000001, 0, ECX, BIT(2), 0, "SVM: no nested guests"},
-	{7, 0, EBX, BIT(2), 0, "SGX: enclaves cannot be dumped"},
-	{7, 0, EDX, BIT(22) | BIT(24) | BIT(25), 0, "AMX: 8 KiB of state a vCPU, needs arch_prctl"},
-	{0x40000001, 0, EAX, BIT(7) | BIT(9) | BIT(11) | BIT(13) | BIT(16) | BIT(17), 0,
-		"KVM features that make hypercalls, which software KVMs cannot run: PV unhalt, PV TLB "
-		"flush,"
-		" PV send IPI, PV sched yield, map GPA range, migration control"},
-	{0x40000001, 0, EAX, BIT(4) | BIT(10) | BIT(14), 0,
+	{1, 0, ECX, 0, BIT(31), EVERY_KVM, "hypervisor present"},
+	{1, 0, ECX, 0, BIT(24), WITH_TSC_DEADLINE,
+		"TSC-deadline timer: KVM has it, but lists it in newer versions only"},
+	{1, 0, ECX, BIT(3), 0, EVERY_KVM,
+		"MONITOR/MWAIT: would keep an idle vCPU from leaving to the host"},
+	{1, 0, ECX, BIT(5) | BIT(6), 0, EVERY_KVM, "VMX, SMX: no nested guests"},
+	{0x80000001, 0, ECX, BIT(2), 0, EVERY_KVM, "SVM: no nested guests"},
+	{7, 0, EBX, BIT(2), 0, EVERY_KVM, "SGX: enclaves cannot be dumped"},
+	{7, 0, EDX, BIT(22) | BIT(24) | BIT(25), 0, EVERY_KVM,
+		"AMX: 8 KiB of state a vCPU, needs arch_prctl"},
+	{0x40000001, 0, EAX, BIT(4) | BIT(10) | BIT(14), 0, EVERY_KVM,
 		"asynchronous page faults: a vCPU that waits for memory is to wait"},
+	{0x40000001, 0, EAX, BIT(16) | BIT(17), 0, EVERY_KVM,
+		"map GPA range, migration control: for encrypted guests"},
+	{1, 0, ECX, BIT(13), 0, SOFTWARE_KVM, "CMPXCHG16B"},
+	{0x40000001, 0, EAX, BIT(7) | BIT(9) | BIT(11) | BIT(13), 0, SOFTWARE_KVM,
+		"features that make hypercalls: PV unhalt, PV TLB flush, PV send IPI, PV sched yield"},
 };
+
+static bool rule_applies(const struct cpuid_rule *rule, const struct kvm *kvm)
+{
+	switch (rule->host) {
+	case SOFTWARE_KVM:
+		return kvm->software;
+	case WITH_TSC_DEADLINE:
+		return kvm->tsc_deadline;
+	default:
+		return true;
+	}
+}
 
 static uint32_t *reg_of(struct kvm_cpuid_entry2 *entry, enum cpuid_reg reg)
 {
@@ -47,12 +72,13 @@ static uint32_t *reg_of(struct kvm_cpuid_entry2 *entry, enum cpuid_reg reg)
 	}
 }
 
-static void apply_rules(struct kvm_cpuid_entry2 *entry)
+static void apply_rules(const struct kvm *kvm, struct kvm_cpuid_entry2 *entry)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
 		uint32_t *reg = reg_of(entry, rules[i].reg);
 
-		if (entry->function != rules[i].function || entry->index != rules[i].index)
+		if (entry->function != rules[i].function || entry->index != rules[i].index ||
+			!rule_applies(&rules[i], kvm))
 			continue;
 		*reg = (*reg & ~rules[i].clear) | rules[i].set;
 	}
@@ -138,7 +164,7 @@ void cpuid_for_vcpu(const struct kvm *kvm, uint32_t id, uint32_t nr_vcpus, struc
 	add_core_level(ret, 0xb);
 	add_core_level(ret, 0x1f);
 	for (uint32_t i = 0; i < ret->nent && i < KVM_CPUID_MAX; i++) {
-		apply_rules(&ret->entries[i]);
+		apply_rules(kvm, &ret->entries[i]);
 		set_topology(&ret->entries[i], id, nr_vcpus);
 	}
 }

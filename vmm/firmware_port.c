@@ -229,6 +229,8 @@ static enum bus_verdict firmware_write(void *device, const struct bus_access *ac
 	if (access->offset != 0 || access->len != 4)
 		return BUS_CONTINUE;
 	verdict = fw_dispatch(&machine_ops, vm, access->cpu, block, &call, &status);
+	if (status == FW_OK)
+		atomic_store_explicit(&vm->calls_made, true, memory_order_relaxed);
 	if (status != FW_OK && log_limit_ok(&vm->vcpus[access->cpu].refused))
 		log_debug("generation %u: vCPU %u: firmware call %s at 0x%llx: status %d", vm->generation,
 			access->cpu, call < FW_NR_CALLS ? fw_call_name(call) : "?",

@@ -30,13 +30,13 @@
 /* ---- VMs ------------------------------------------------------------------------------------------ */
 
 static struct vm *create_vm(
-	struct guest *guest, uint64_t initial, const char *kernel, const char *cmdline, const char *what)
+	struct guest *guest, uint64_t initial, const struct boot_source *source, const char *what)
 {
 	char why[WHY_MAX] = "";
 	struct vm *vm;
 	int err;
 
-	err = vm_create(&vm, &guest->shared, initial, kernel, cmdline, why, sizeof(why));
+	err = vm_create(&vm, &guest->shared, initial, source, why, sizeof(why));
 	if (!err)
 		return vm;
 	log_error("%s: %s", what, why);
@@ -52,11 +52,21 @@ static uint64_t initial_memory(const struct config *config)
 	return config->recovery.handover == HANDOVER_EXPLICIT ? config->recovery.initial : 0;
 }
 
+static struct vm *create_first_vm(struct guest *guest, uint64_t initial, const char *what)
+{
+	const struct config *config = guest->config;
+
+	return create_vm(guest, initial,
+		&(struct boot_source){config->vm.kernel, config->vm.initrd, config->vm.cmdline}, what);
+}
+
 static struct vm *create_recovery_vm(struct guest *guest)
 {
 	const struct config *config = guest->config;
 
-	return create_vm(guest, initial_memory(config), config->recovery.kernel, config->recovery.cmdline,
+	return create_vm(guest, initial_memory(config),
+		&(struct boot_source){
+			config->recovery.kernel, config->recovery.initrd, config->recovery.cmdline},
 		"recovery VM");
 }
 
@@ -224,9 +234,8 @@ static void handle_reboot(struct guest *guest)
 
 static void reboot_now(struct guest *guest)
 {
-	const struct config *config = guest->config;
-	struct vm *vm = create_vm(guest, handover_is_free(guest) ? 0 : initial_memory(config),
-		config->vm.kernel, config->vm.cmdline, "reboot");
+	struct vm *vm = create_first_vm(
+		guest, handover_is_free(guest) ? 0 : initial_memory(guest->config), "reboot");
 
 	guest->reboot_at_ns = 0;
 	if (vm)
@@ -644,7 +653,7 @@ int guest_run(const struct config *config, const char *events_path)
 	guest.exit_code = open_all(&guest, events_path);
 	if (guest.exit_code)
 		goto out;
-	vm = create_vm(&guest, 0, config->vm.kernel, config->vm.cmdline, config->path);
+	vm = create_first_vm(&guest, 0, config->path);
 	if (!vm)
 		goto out;
 	console_raw_mode(&guest.console);

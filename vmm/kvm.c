@@ -4,6 +4,7 @@
 
 #include "dump/base/log.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 #include <unistd.h>
 
 #define KVM_DEVICE "/dev/kvm"
+
+#define CPUID_VMX (1u << 5) /* leaf 1 ECX */
+#define CPUID_SVM (1u << 2) /* leaf 0x80000001 ECX */
 
 #define NEED(cap, why)                                                                                     \
 	{                                                                                                  \
@@ -36,6 +40,8 @@ const struct kvm_requirement kvm_requirements[] = {
 	NEED(KVM_CAP_VCPU_EVENTS, "register dump: pending exceptions"),
 	NEED(KVM_CAP_XSAVE, "register dump: vector registers"),
 	NEED(KVM_CAP_DEBUGREGS, "register dump: debug registers"),
+	LIKE(KVM_CAP_TSC_DEADLINE_TIMER, "a timer that Linux need not calibrate"),
+	LIKE(KVM_CAP_BINARY_STATS_FD, "vm.watchdog for guests without firmware calls"),
 	LIKE(KVM_CAP_XSAVE2, "register dump: XSAVE areas over 4 KiB"),
 	LIKE(KVM_CAP_GET_TSC_KHZ, "telling the guest its TSC frequency"),
 };
@@ -91,6 +97,15 @@ static int check_extensions(const struct kvm *kvm, char *why, size_t why_size)
 	return 0;
 }
 
+/* Intel SDM vol. 2A CPUID, AMD APM vol. 3 appendix E: whether this CPU has VMX or SVM. */
+static bool cpu_runs_guests(void)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	return (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_VMX)) ||
+	       (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_SVM));
+}
+
 static int read_msr_list(struct kvm *kvm)
 {
 	struct {
@@ -124,6 +139,8 @@ int kvm_open(struct kvm *ret, char *why, size_t why_size)
 	}
 	ret->run_size = (uint32_t)size;
 	ret->xsave_size = (uint32_t)u64_max((uint64_t)kvm_extension(ret, KVM_CAP_XSAVE2), 4096);
+	ret->software = !cpu_runs_guests();
+	ret->tsc_deadline = kvm_extension(ret, KVM_CAP_TSC_DEADLINE_TIMER);
 	ret->cpuid.nent = KVM_CPUID_MAX;
 	if (ioctl(ret->fd, KVM_GET_SUPPORTED_CPUID, &ret->cpuid) < 0) {
 		err = -errno;

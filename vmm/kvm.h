@@ -28,6 +28,8 @@ struct kvm {
 	int fd;              /* owned: /dev/kvm */
 	uint32_t run_size;   /* bytes of a vCPU's shared struct kvm_run */
 	uint32_t xsave_size; /* bytes of an XSAVE area as KVM reports it, at least 4096 */
+	bool software;       /* the host's CPU cannot run guests: this KVM interprets ring 0 */
+	bool tsc_deadline;   /* local APIC timers have TSC-deadline mode */
 	uint32_t nr_msrs;
 	uint32_t msrs[KVM_MSRS_MAX];  /* indexes worth saving: KVM_GET_MSR_INDEX_LIST */
 	struct kvm_cpuid_table cpuid; /* supported, not yet filtered */

@@ -2,174 +2,190 @@
 /* vmm/loader.c - see loader.h */
 #include "vmm/loader.h"
 
-#include "dump/base/cleanup.h"
 #include "dump/base/io.h"
-#include "vmm/elf_image.h"
+#include "vmm/bzimage.h"
 #include "vmm/gmem.h"
+#include "vmm/loader_impl.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* our choice: one copy of a usual kernel image takes a few calls */
-#define COPY_BYTES MIB(1)
+/* ---- what both kinds of kernel need --------------------------------------------------------------- */
 
-/* Xen public headers, arch-x86/hvm/start_info.h: structures of the PVH boot protocol, version 1 */
-#define START_INFO_MAGIC 0x336ec578
-
-struct start_info {
-	uint32_t magic;
-	uint32_t version;
-	uint32_t flags;
-	uint32_t nr_modules;
-	uint64_t modlist_paddr;
-	uint64_t cmdline_paddr;
-	uint64_t rsdp_paddr;
-	uint64_t memmap_paddr;
-	uint32_t memmap_entries;
-	uint32_t reserved;
-};
-_Static_assert(sizeof(struct start_info) == 56, "start_info");
-
-struct memmap_entry {
-	uint64_t addr;
-	uint64_t size;
-	uint32_t type;
-	uint32_t reserved;
-};
-_Static_assert(sizeof(struct memmap_entry) == 24, "memmap_entry");
-
-/* ACPI specification, address range types */
-#define MEMMAP_RAM 1
-#define MEMMAP_RESERVED 2
-
-#define MEMMAP_MAX (DUMP_SEGMENTS_MAX + 2)
-
-struct boot_info {
-	struct start_info start;
-	struct memmap_entry memmap[MEMMAP_MAX];
-};
-_Static_assert(BOOT_INFO_BASE + sizeof(struct boot_info) <= BOOT_CMDLINE_BASE, "boot data overlap");
-_Static_assert(BOOT_CMDLINE_BASE + BOOT_CMDLINE_MAX <= LOW_RAM_END, "boot data below 640 KiB");
-
-static int copy_segment(struct region *region, int fd, const struct elf_segment *segment, char *buf)
+void loader_blame(struct loader *l, const char *file)
 {
-	uint64_t left = segment->file_size, from = segment->file_off, to = segment->gpa;
+	char sentence[256];
 
-	while (left) {
-		size_t part = (size_t)u64_min(left, COPY_BYTES);
-		int err = io_pread_full(fd, buf, part, from);
+	snprintf(sentence, sizeof(sentence), "%s", l->why);
+	snprintf(l->why, l->why_size, "%s: %s", file, sentence);
+}
+
+int loader_copy(struct loader *l, int fd, uint64_t from, gpa_t to, uint64_t len)
+{
+	while (len) {
+		size_t part = (size_t)u64_min(len, LOADER_COPY);
+		int err = io_pread_full(fd, l->buf, part, from);
 
 		if (!err)
-			err = gmem_copy_out(region, to, buf, part);
+			err = gmem_copy_out(l->region, to, l->buf, part);
 		if (err)
 			return err;
-		left -= part;
+		len -= part;
 		from += part;
 		to += part;
 	}
-	return 0; /* the rest of mem_size is zero already: the region is new */
+	return 0;
 }
 
-static bool overlaps_boot_data(const struct elf_segment *segment)
+/* Where the RAM that begins at 0 ends, as far as the guest has it from the beginning. */
+static gpa_t low_ram_end(const struct region *region)
 {
-	return segment->gpa < BOOT_CMDLINE_BASE + BOOT_CMDLINE_MAX &&
-	       segment->gpa + segment->mem_size > BOOT_INFO_BASE;
+	return u64_min(region->layout.segments[0].size, region_usable(region));
 }
 
-static int load_image(
-	struct region *region, const char *path, uint32_t *ret_entry, char *why, size_t why_size)
+int loader_put_initrd(struct loader *l, gpa_t floor, gpa_t limit)
 {
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	autofree char *buf = malloc(COPY_BYTES);
-	struct elf_image image;
-	char reason[160] = "";
-	uint64_t off;
+	const char *path = l->source->initrd;
+	gpa_t end = u64_min(limit, low_ram_end(l->region));
 	int err;
 
-	if (fd < 0 || !buf) {
-		err = -errno;
-		snprintf(why, why_size, "%s: %s", path, strerror(-err));
-		return err;
-	}
-	err = elf_image_read(fd, &image, reason, sizeof(reason));
-	for (uint32_t i = 0; !err && i < image.nr_segments; i++) {
-		const struct elf_segment *segment = &image.segments[i];
+	if (l->initrd_fd < 0)
+		return 0;
+	floor = u64_align_up(floor, PAGE_SIZE_4K);
+	if (end < floor || end - floor < l->initrd_size)
+		return LOADER_BAD(l, path, -EINVAL,
+			"initrd of %llu KiB does not fit between the kernel's end (0x%llx) and 0x%llx: the "
+			"guest needs more memory",
+			(unsigned long long)(l->initrd_size + 1023) / 1024, (unsigned long long)floor,
+			(unsigned long long)end);
+	l->initrd = u64_align_down(end - l->initrd_size, PAGE_SIZE_4K);
+	err = loader_copy(l, l->initrd_fd, 0, l->initrd, l->initrd_size);
+	return err ? LOADER_BAD(l, path, err, "%s", strerror(-err)) : 0;
+}
 
-		err = region_offset(region, segment->gpa, segment->mem_size, &off);
-		if (err || overlaps_boot_data(segment)) {
-			snprintf(reason, sizeof(reason), "segment 0x%llx-0x%llx %s",
-				(unsigned long long)segment->gpa,
-				(unsigned long long)(segment->gpa + segment->mem_size),
-				err ? "does not fit in the guest's RAM" : "lies where boot data goes");
-			err = -EINVAL;
-			break;
-		}
-		err = copy_segment(region, fd, segment, buf);
+int loader_put_cmdline(struct loader *l, uint64_t max)
+{
+	size_t size = strlen(l->source->cmdline) + 1;
+	int err;
+
+	max = u64_min(max, BOOT_CMDLINE_MAX - 1);
+	if (size - 1 > max) {
+		snprintf(l->why, l->why_size, "command line of %zu bytes; at most %llu", size - 1,
+			(unsigned long long)max);
+		return -E2BIG;
 	}
+	err = gmem_copy_out(l->region, BOOT_CMDLINE_BASE, l->source->cmdline, size);
 	if (err)
-		snprintf(why, why_size, "%s: %s", path, reason[0] ? reason : strerror(-err));
-	else
-		*ret_entry = image.pvh_entry;
+		snprintf(l->why, l->why_size, "command line: %s", strerror(-err));
 	return err;
 }
 
-static void add_range(struct boot_info *info, uint64_t start, uint64_t end, uint32_t type)
+static void add_range(
+	struct loader_range *ranges, uint32_t *nr, uint64_t start, uint64_t end, uint32_t type)
 {
 	if (start >= end)
 		return;
-	assert(info->start.memmap_entries < MEMMAP_MAX);
-	info->memmap[info->start.memmap_entries++] = (struct memmap_entry){
-		.addr = start, .size = end - start, .type = type};
+	assert(*nr < LOADER_RANGES_MAX);
+	ranges[(*nr)++] = (struct loader_range){.start = start, .size = end - start, .type = type};
 }
 
-static int write_boot_info(struct region *region, size_t cmdline_size)
+uint32_t loader_memory_map(const struct region *region, struct loader_range ret[static LOADER_RANGES_MAX])
 {
 	const struct dump_layout *layout = &region->layout;
-	struct boot_info info = {
-		.start = {
-			.magic = START_INFO_MAGIC,
-			.version = 1,
-			.cmdline_paddr = cmdline_size > 1 ? BOOT_CMDLINE_BASE : 0,
-			.memmap_paddr = BOOT_INFO_BASE + offsetof(struct boot_info, memmap),
-		}};
+	uint32_t nr = 0;
 
-	add_range(&info, 0, LOW_RAM_END, MEMMAP_RAM);
-	add_range(&info, LOW_RAM_END, HIGH_RAM_BASE, MEMMAP_RESERVED);
+	add_range(ret, &nr, 0, LOW_RAM_END, LOADER_RAM);
+	add_range(ret, &nr, LOW_RAM_END, HIGH_RAM_BASE, LOADER_RESERVED);
 	for (uint32_t i = 0; i < layout->nr_segments; i++) {
 		const struct dump_segment *seg = &layout->segments[i];
 		uint64_t usable = region_usable(region);
 		/* memory that comes later is announced by events, not here */
 		uint64_t size = usable > seg->off ? u64_min(seg->size, usable - seg->off) : 0;
 
-		add_range(&info, u64_max(seg->gpa, HIGH_RAM_BASE), seg->gpa + size, MEMMAP_RAM);
+		add_range(ret, &nr, u64_max(seg->gpa, HIGH_RAM_BASE), seg->gpa + size, LOADER_RAM);
 	}
-	return gmem_copy_out(region, BOOT_INFO_BASE, &info, sizeof(info));
+	return nr;
 }
 
-int loader_load(struct region *region, const char *path, const char *cmdline, struct boot_entry *ret,
-	char *why, size_t why_size)
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+static int open_file(struct loader *l, const char *path, int *ret_fd, uint64_t *ret_size)
 {
-	size_t cmdline_size = strlen(cmdline) + 1;
-	uint32_t entry = 0;
+	/* O_NONBLOCK: a FIFO is to be refused, not waited for */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return LOADER_BAD(l, path, err, "%s", strerror(-err));
+	}
+	*ret_fd = fd;
+	*ret_size = (uint64_t)st.st_size;
+	if (!S_ISREG(st.st_mode))
+		return LOADER_BAD(l, path, -EINVAL, "not a regular file");
+	return 0;
+}
+
+static int open_files(struct loader *l)
+{
+	uint64_t kernel_size;
 	int err;
 
-	if (cmdline_size > BOOT_CMDLINE_MAX) {
-		snprintf(why, why_size, "command line of %zu bytes; at most %d", cmdline_size - 1,
-			BOOT_CMDLINE_MAX - 1);
-		return -E2BIG;
-	}
-	err = load_image(region, path, &entry, why, why_size);
-	if (err)
-		return err;
-	err = gmem_copy_out(region, BOOT_CMDLINE_BASE, cmdline, cmdline_size);
+	l->buf = malloc(LOADER_COPY);
+	if (!l->buf)
+		return LOADER_BAD(l, l->source->kernel, -ENOMEM, "%s", strerror(ENOMEM));
+	err = open_file(l, l->source->kernel, &l->kernel_fd, &kernel_size);
+	if (!err && l->source->initrd[0])
+		err = open_file(l, l->source->initrd, &l->initrd_fd, &l->initrd_size);
+	if (!err && l->initrd_fd >= 0 && !l->initrd_size)
+		return LOADER_BAD(l, l->source->initrd, -EINVAL, "the file is empty");
+	return err;
+}
+
+static int load_kernel(struct loader *l, struct boot_entry *ret)
+{
+	uint8_t start[BZIMAGE_HEADER_END] = {0};
+	int err = io_pread_full(
+		l->kernel_fd, start, sizeof(start), 0); /* a shorter file is none of the two */
+
+	if (!err && bzimage_probe(start, sizeof(start)))
+		return loader_linux(l, ret);
+	if (err && err != -ENODATA)
+		return LOADER_BAD(l, l->source->kernel, err, "%s", strerror(-err));
+	if (memcmp(start, ELFMAG, SELFMAG))
+		return LOADER_BAD(l, l->source->kernel, -EINVAL, "neither a bzImage nor an ELF file");
+	return loader_pvh(l, ret);
+}
+
+int loader_load(struct region *region, const struct boot_source *source, struct boot_entry *ret, char *why,
+	size_t why_size)
+{
+	struct loader l = {.region = region,
+		.source = source,
+		.kernel_fd = -1,
+		.initrd_fd = -1,
+		.why = why,
+		.why_size = why_size};
+	struct boot_entry entry = {0};
+	int err;
+
+	why[0] = '\0';
+	err = open_files(&l);
 	if (!err)
-		err = write_boot_info(region, cmdline_size);
-	if (err) {
-		snprintf(why, why_size, "boot data: %s", strerror(-err));
-		return err;
-	}
-	*ret = (struct boot_entry){.rip = entry, .rbx = BOOT_INFO_BASE};
-	return 0;
+		err = load_kernel(&l, &entry);
+	if (!err)
+		*ret = entry;
+	if (l.kernel_fd >= 0)
+		close(l.kernel_fd);
+	if (l.initrd_fd >= 0)
+		close(l.initrd_fd);
+	free(l.buf);
+	return err;
 }

@@ -55,10 +55,27 @@ static inline uint32_t virtio_mmio_gsi(uint32_t slot)
 	return gsi[slot % VIRTIO_MMIO_SLOTS];
 }
 
-/* Boot data for the PVH entry; our choice: below 640 KiB, above the real-mode IVT, BDA and a zero page */
-#define BOOT_INFO_BASE 0x6000ull    /* hvm_start_info and its memory map: one page */
+/*
+ * Boot data; our choice: below 640 KiB, above the real-mode IVT and BDA.  The kernel copies what it wants to
+ * keep, and owns this memory from then on.
+ */
+#define BOOT_INFO_BASE 0x6000ull    /* PVH: hvm_start_info, its memory map and modules: one page */
 #define BOOT_CMDLINE_BASE 0x7000ull /* command line: up to BOOT_CMDLINE_MAX with the NUL */
 #define BOOT_CMDLINE_MAX 4096
+#define BOOT_ZERO_PAGE_BASE 0x8000ull /* Linux: boot_params, one page */
+#define BOOT_PML4_BASE 0x9000ull      /* Linux: identity map of BOOT_MAPPED bytes: one page each of level */
+#define BOOT_PDPT_BASE 0xa000ull      /* 4 and 3, and one of level 2 for each GiB */
+#define BOOT_PD_BASE 0xb000ull
+#define BOOT_MAPPED 0x100000000ull
+#define BOOT_GDT_BASE 0xf000ull /* Linux: one page */
+#define BOOT_DATA_END 0x10000ull
+
+/*
+ * ACPI tables: where the ACPI specification (5.2.5.1) has the RSDP looked for on a PC, for a kernel that is not
+ * told; reserved in the memory map.
+ */
+#define ACPI_BASE 0xe0000ull /* the RSDP; the other tables follow */
+#define ACPI_END 0x100000ull
 
 /* Intel SDM vol. 3A 11.4.1: reset address of the local APIC registers */
 #define LAPIC_BASE 0xfee00000ull
@@ -80,6 +97,19 @@ static inline uint32_t virtio_mmio_gsi(uint32_t slot)
  * no other use since CR0.NE
  */
 #define GSI_EVENTS 13
-#define PORT_POST 0x80 /* power-on self test codes of a PC */
+#define PORT_POST 0x80     /* power-on self test codes of a PC */
+#define PORT_KEYBOARD 0x64 /* command and status port of a PC's keyboard controller */
+#define PORT_PVPANIC 0x505 /* QEMU docs/specs/pvpanic: the usual port, which the ACPI tables name too */
+
+/* Intel ICH data sheets, "Reset Control Register": bit 1 = whole system, bit 2 = now */
+#define PORT_RESET 0xcf9
+#define RESET_VALUE 0x06
+#define RESET_NOW 0x04
+
+/* ACPI specification 4.8.3.7: registers of a hardware-reduced machine; our choice of ports and of the type */
+#define PORT_SLEEP_CONTROL 0x600
+#define PORT_SLEEP_STATUS 0x601
+#define SLEEP_TYPE_S5 5
+#define IRQ_POWER_BUTTON 9 /* our choice: where a PC has its ACPI events */
 
 #endif /* VMM_MEMMAP_H */

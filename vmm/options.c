@@ -61,7 +61,8 @@ const struct config_option options[] = {
 	{FIELD(vm, name), .type = OPTION_NAME,
 		.help = "name of the guest (default: the file's name without .cfg)"},
 	{FIELD(vm, kernel), .type = OPTION_PATH,
-		.help = "kernel image: ELF with a PVH entry note (required)"},
+		.help = "kernel image: bzImage, or ELF with a PVH entry note (required)"},
+	{FIELD(vm, initrd), .type = OPTION_PATH, .help = "initial RAM disk (default: none)"},
 	{FIELD(vm, cmdline), .type = OPTION_STRING, .fallback = "", .help = "kernel command line"},
 	/* 16M: less does not hold a kernel; 128G: FW_BLOCK_SHIFT reaches 256 GiB of addresses */
 	{FIELD(vm, memory), .type = OPTION_SIZE, .fallback = "512M", .min = MIB(16), .max = GIB(128),
@@ -110,6 +111,8 @@ const struct config_option options[] = {
 	{FIELD(recovery, enabled), .type = OPTION_BOOL, .fallback = "yes",
 		.help = "start a recovery VM when the guest crashes"},
 	{FIELD(recovery, kernel), .type = OPTION_PATH, .help = "its kernel image (default: vm.kernel)"},
+	{FIELD(recovery, initrd), .type = OPTION_PATH,
+		.help = "its initial RAM disk (default: vm.initrd; none if recovery.kernel is given)"},
 	{FIELD(recovery, cmdline), .type = OPTION_STRING, .help = "its command line (default: vm.cmdline)"},
 	{FIELD(recovery, max), .type = OPTION_UINT, .fallback = "5", .min = 0, .max = 1000000,
 		.help = "recoveries in a row; a VM that ran 60 s after it was ready ends the row"},

@@ -225,7 +225,7 @@ int vcpu_create(struct vcpu *ret, struct vm *vm, uint32_t id, const struct boot_
 		err = -errno;
 		goto fail;
 	}
-	err = id == 0 ? vcpu_set_boot_state(ret, entry) : 0;
+	err = vcpu_set_boot_state(ret, entry);
 	if (!err)
 		err = -pthread_create(&ret->thread, NULL, vcpu_thread, ret);
 	if (err)

@@ -64,7 +64,7 @@ void vcpu_kick(struct vcpu *vcpu);
  */
 void vcpu_save(struct vcpu *vcpu, struct dump_cpu *ret);
 
-/* Sets the boot processor's registers for the PVH entry (vcpu_state.c). */
+/* Sets what firmware would: MSRs, and on the boot processor the registers for @entry (vcpu_state.c). */
 int warn_unused vcpu_set_boot_state(struct vcpu *vcpu, const struct boot_entry *entry);
 
 #endif /* VMM_VCPU_H */

@@ -4,6 +4,8 @@
  */
 #include "vmm/vcpu.h"
 
+#include "dump/base/log.h"
+#include "vmm/memmap.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -11,9 +13,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Intel SDM vol. 3A 2.5, 3.4.5 */
+/* Intel SDM vol. 3A 2.2.1, 2.5, 3.4.5 */
 #define CR0_PE 0x1ull
 #define CR0_ET 0x10ull
+#define CR0_PG 0x80000000ull
+#define CR4_PAE 0x20ull
+#define EFER_LME 0x100ull
+#define EFER_LMA 0x400ull
 #define RFLAGS_FIXED 0x2ull
 #define SEGMENT_CODE 0xb  /* execute, read, accessed */
 #define SEGMENT_DATA 0x3  /* read, write, accessed */
@@ -25,32 +31,67 @@
 #define APIC_MODE_NMI 0x400u
 #define APIC_MODE_EXTINT 0x700u
 
-/* Intel SDM vol. 4 2.1: IA32_KERNEL_GS_BASE */
+/* Intel SDM vol. 4 2.1 */
 #define MSR_KERNEL_GS_BASE 0xc0000102u
+#define MSR_MISC_ENABLE 0x1a0u
+#define MISC_ENABLE_FAST_STRINGS 0x1u
+/* Intel SDM vol. 3A 12.11.2.1: without a default type Linux takes all memory for uncached, and gives up PAT */
+#define MSR_MTRR_DEF_TYPE 0x2ffu
+#define MTRR_ENABLE 0x800u
+#define MTRR_WRITE_BACK 6u
 
 /* ---- boot --------------------------------------------------------------------------------------- */
 
-/* PVH: flat 32-bit segments, paging off, interrupts off, ebx = start info (Xen docs/misc/pvh.pandoc). */
-static int set_boot_registers(struct vcpu *vcpu, const struct boot_entry *entry)
+/* Flat segments: code at selector @code, data at @data, with a task register as the CPU insists on one. */
+static void set_flat_segments(struct kvm_sregs *sregs, uint16_t code, uint16_t data, bool long_mode)
 {
 	struct kvm_segment flat = {.limit = UINT32_MAX, .present = 1, .db = 1, .s = 1, .g = 1};
-	struct kvm_regs regs = {.rip = entry->rip, .rbx = entry->rbx, .rflags = RFLAGS_FIXED};
+
+	flat.type = SEGMENT_DATA;
+	flat.selector = data;
+	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = flat;
+	flat.type = SEGMENT_CODE;
+	flat.selector = code;
+	flat.l = long_mode;
+	flat.db = !long_mode;
+	sregs->cs = flat;
+	sregs->tr = (struct kvm_segment){
+		.limit = 0x67, .type = SEGMENT_TSS32, .present = 1, .selector = 0x20};
+}
+
+/* PVH: 32-bit, paging off, interrupts off, ebx = start info (Xen docs/misc/pvh.pandoc). */
+static void set_pvh(struct kvm_sregs *sregs)
+{
+	set_flat_segments(sregs, 0x08, 0x10, false);
+	sregs->cr0 = CR0_PE | CR0_ET;
+	sregs->cr3 = 0;
+	sregs->cr4 = 0;
+	sregs->efer = 0;
+}
+
+/* Linux: long mode on an identity map, interrupts off, rsi = boot_params (boot.rst, "64-bit Boot Protocol"). */
+static void set_linux(struct kvm_sregs *sregs)
+{
+	set_flat_segments(sregs, 0x10, 0x18, true);
+	sregs->gdt = (struct kvm_dtable){.base = BOOT_GDT_BASE, .limit = 4 * 8 - 1};
+	sregs->cr0 = CR0_PE | CR0_ET | CR0_PG;
+	sregs->cr3 = BOOT_PML4_BASE;
+	sregs->cr4 = CR4_PAE;
+	sregs->efer = EFER_LME | EFER_LMA;
+}
+
+static int set_boot_registers(struct vcpu *vcpu, const struct boot_entry *entry)
+{
+	struct kvm_regs regs = {
+		.rip = entry->rip, .rbx = entry->rbx, .rsi = entry->rsi, .rflags = RFLAGS_FIXED};
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
 		return -errno;
-	flat.type = SEGMENT_DATA;
-	flat.selector = 0x10;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
-	flat.type = SEGMENT_CODE;
-	flat.selector = 0x08;
-	sregs.cs = flat;
-	sregs.tr = (struct kvm_segment){
-		.limit = 0x67, .type = SEGMENT_TSS32, .present = 1, .selector = 0x18};
-	sregs.cr0 = CR0_PE | CR0_ET;
-	sregs.cr3 = 0;
-	sregs.cr4 = 0;
-	sregs.efer = 0;
+	if (entry->long_mode)
+		set_linux(&sregs);
+	else
+		set_pvh(&sregs);
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
 		return -errno;
 	return 0;
@@ -71,10 +112,33 @@ static int set_boot_apic(struct vcpu *vcpu)
 	return ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic) < 0 ? -errno : 0;
 }
 
+/* What firmware leaves in MSRs and Linux relies on.  A host that has not one of them refuses: no harm done. */
+static void set_boot_msrs(struct vcpu *vcpu)
+{
+	static const struct kvm_msr_entry values[] = {
+		{.index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRINGS},
+		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		struct {
+			uint32_t nmsrs, pad; /* layout of struct kvm_msrs */
+			struct kvm_msr_entry entry;
+		} one = {.nmsrs = 1, .entry = values[i]};
+
+		if (ioctl(vcpu->fd, KVM_SET_MSRS, &one) != 1)
+			log_debug("vCPU %u: MSR 0x%x is not settable", vcpu->id, values[i].index);
+	}
+}
+
 int vcpu_set_boot_state(struct vcpu *vcpu, const struct boot_entry *entry)
 {
-	int err = set_boot_registers(vcpu, entry);
+	int err;
 
+	set_boot_msrs(vcpu);
+	if (vcpu->id != 0)
+		return 0; /* waits for INIT and SIPI, which set the rest */
+	err = set_boot_registers(vcpu, entry);
 	return err ? err : set_boot_apic(vcpu);
 }
 

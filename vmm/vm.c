@@ -4,8 +4,10 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "vmm/acpi.h"
 #include "vmm/console.h"
 #include "vmm/memmap.h"
+#include "vmm/power.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +23,24 @@
 
 /* ---- creation ----------------------------------------------------------------------------------- */
 
+/*
+ * The 8259s as firmware leaves them: masked.  A kernel that knows it is on a hardware-reduced ACPI machine
+ * never touches them, and a chip that is not set up would deliver exceptions for interrupts.
+ */
+static int mask_pics(int vm_fd)
+{
+	for (uint32_t id = KVM_IRQCHIP_PIC_MASTER; id <= KVM_IRQCHIP_PIC_SLAVE; id++) {
+		struct kvm_irqchip chip = {.chip_id = id};
+
+		if (ioctl(vm_fd, KVM_GET_IRQCHIP, &chip) < 0)
+			return -errno;
+		chip.chip.pic.imr = 0xff;
+		if (ioctl(vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 static int create_kvm_vm(struct vm *vm)
 {
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
@@ -33,7 +53,7 @@ static int create_kvm_vm(struct vm *vm)
 		ioctl(vm->fd, KVM_SET_TSS_ADDR, KVM_TSS_BASE) < 0 ||
 		ioctl(vm->fd, KVM_CREATE_IRQCHIP) < 0 || ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0)
 		return -errno;
-	return 0;
+	return mask_pics(vm->fd);
 }
 
 static void set_serial_irq(void *opaque, bool level)
@@ -76,7 +96,21 @@ static int add_devices(struct vm *vm)
 	err = serial_add(&vm->serial, &vm->ports, PORT_SERIAL0);
 	if (!err)
 		err = firmware_port_add(vm);
+	if (!err)
+		err = power_add(vm);
+	if (!err)
+		err = pvpanic_add(vm);
 	return err;
+}
+
+static int write_acpi(struct vm *vm)
+{
+	struct acpi_machine machine = {.nr_vcpus = vm->shared->nr_vcpus, .nr_mmio = vm->nr_mmio};
+
+	for (uint32_t i = 0; i < vm->nr_mmio; i++)
+		machine.mmio[i] = (struct acpi_mmio){
+			.base = vm->mmio[i].base, .len = vm->mmio[i].len, .gsi = vm->mmio[i].gsi};
+	return acpi_write(&machine, &vm->region);
 }
 
 static int create_vcpus(struct vm *vm, const struct boot_entry *entry)
@@ -121,8 +155,8 @@ static struct vm *alloc_vm(const struct vm_shared *shared)
 	return vm;
 }
 
-int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial, const char *kernel,
-	const char *cmdline, char *why, size_t why_size)
+int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
+	const struct boot_source *source, char *why, size_t why_size)
 {
 	struct vm *vm = alloc_vm(shared);
 	struct boot_entry entry;
@@ -137,7 +171,7 @@ int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
 		goto fail;
 	grants_limit(vm, initial);
 	step = NULL;
-	err = loader_load(&vm->region, kernel, cmdline, &entry, why, why_size);
+	err = loader_load(&vm->region, source, &entry, why, why_size);
 	if (err)
 		goto fail;
 	step = "crash record";
@@ -155,6 +189,10 @@ int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
 		goto fail;
 	step = "devices";
 	err = add_devices(vm);
+	if (err)
+		goto fail;
+	step = "ACPI tables";
+	err = write_acpi(vm);
 	if (err)
 		goto fail;
 	step = "KVM vCPUs";

@@ -101,16 +101,18 @@ struct vm {
 	_Atomic uint64_t ready_ns;       /* first ready call; 0 = none */
 	_Atomic uint64_t heartbeat_ns;   /* last heartbeat call; 0 = none */
 	_Atomic uint32_t post_codes;     /* POST codes reported so far */
+	_Atomic bool calls_made;         /* the guest has made a firmware call */
+	_Atomic bool crash_loaded;       /* pvpanic: the guest's own crash kernel takes over */
 	struct dump_record *predecessor; /* borrowed or NULL: gets the moment of the first KVM_RUN */
 };
 
 /*
- * vm_create - a VM with @kernel and @cmdline loaded, its vCPU threads waiting (VM_HOLD).
+ * vm_create - a VM with @source loaded, its vCPU threads waiting (VM_HOLD).
  * @initial: bytes of RAM that it boots with, or 0: all; see grants.h.
  * Errors: -errno with a sentence in @why.  Owner: vm_destroy().
  */
 int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
-	const char *kernel, const char *cmdline, char *why, size_t why_size);
+	const struct boot_source *source, char *why, size_t why_size);
 
 /*
  * vm_announce_mmio - have the guest told of a virtio-mmio device at [@base, @base + @len) with interrupt @gsi.
@@ -168,5 +170,8 @@ void vm_ring_events(struct vm *vm);
 
 /* The firmware-call port and the POST port (firmware_port.c). */
 int warn_unused firmware_port_add(struct vm *vm);
+
+/* The pvpanic port (pvpanic.c). */
+int warn_unused pvpanic_add(struct vm *vm);
 
 #endif /* VMM_VM_H */

@@ -111,7 +111,7 @@ static const struct {
 	const char *line;
 	const char *words[4]; /* each in the message, which also names file and line */
 } wrong_lines[] = {
-	{"memroy = 64M", {"[vm]", "memroy", "it has: name, kernel, cmdline, memory"}},
+	{"memroy = 64M", {"[vm]", "memroy", "it has: name, kernel, initrd, cmdline, memory"}},
 	{"memory = 3", {"[vm] memory", "'3'", "16M to 128G", "multiple of 2M"}},
 	{"memory = lots", {"[vm] memory", "'lots'", "16M to 128G"}},
 	{"memory = 99999999999999999999G", {"[vm] memory", "99999999999999999999G", "16M to 128G"}},
@@ -335,7 +335,7 @@ START_TEST(a_kernel_that_is_missing_cut_or_none_at_all_is_refused)
 	make_file(&run, "script", text, path, sizeof(path));
 	snprintf(set, sizeof(set), "vm.kernel=%s", path);
 	run_minivmm(&run, &output, "run", config, "--console", "none", "--set", set, NULL);
-	expect(&output, CODE_CONFIG, NULL, "not an ELF file");
+	expect(&output, CODE_CONFIG, NULL, "neither a bzImage nor an ELF file");
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		cut_stub(&run, lengths[i], path, sizeof(path));
 		snprintf(set, sizeof(set), "vm.kernel=%s", path);

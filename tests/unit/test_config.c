@@ -61,7 +61,8 @@ END_TEST
 START_TEST(an_unknown_key_is_reported_with_the_keys_there_are)
 {
 	refuses("[vm]\nkernel = k\nmemroy = 1G\n", 3,
-		"[vm] has no key 'memroy'; it has: name, kernel, cmdline, memory, memory_dir, vcpus, "
+		"[vm] has no key 'memroy'; it has: name, kernel, initrd, cmdline, memory, memory_dir, "
+		"vcpus, "
 		"watchdog");
 }
 END_TEST

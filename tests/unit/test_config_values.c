@@ -99,6 +99,23 @@ START_TEST(recovery_takes_kernel_and_command_line_from_the_vm_unless_it_has_its_
 }
 END_TEST
 
+START_TEST(a_recovery_with_a_kernel_of_its_own_takes_no_other_kernels_initrd)
+{
+	accepts("[vm]\nkernel = /a\n");
+	ck_assert_str_eq(config.vm.initrd, "");
+	ck_assert_str_eq(config.recovery.initrd, "");
+	accepts("[vm]\nkernel = /a\ninitrd = /i\n");
+	ck_assert_str_eq(config.recovery.initrd, "/i");
+	accepts("[vm]\nkernel = /a\ninitrd = /i\n[recovery]\nkernel = /b\n");
+	ck_assert_str_eq(config.recovery.initrd, "");
+	accepts("[vm]\nkernel = /a\ninitrd = /i\n[recovery]\nkernel = /b\ninitrd = /j\n");
+	ck_assert_str_eq(config.vm.initrd, "/i");
+	ck_assert_str_eq(config.recovery.initrd, "/j");
+	accepts("[vm]\nkernel = /a\ninitrd = /i\n[recovery]\ninitrd = /j\n");
+	ck_assert_str_eq(config.recovery.initrd, "/j");
+}
+END_TEST
+
 START_TEST(relative_paths_are_meant_from_the_directory_of_the_file_also_in_overrides)
 {
 	const char *const sets[] = {"recovery.kernel=../r", "console.output=log/console"};
@@ -243,6 +260,7 @@ Suite *suite_config_values(void)
 	tcase_add_test(rest, a_wrong_override_is_reported_with_what_is_allowed);
 	tcase_add_test(rest, a_minimal_file_gets_the_documented_defaults);
 	tcase_add_test(rest, recovery_takes_kernel_and_command_line_from_the_vm_unless_it_has_its_own);
+	tcase_add_test(rest, a_recovery_with_a_kernel_of_its_own_takes_no_other_kernels_initrd);
 	tcase_add_test(rest, relative_paths_are_meant_from_the_directory_of_the_file_also_in_overrides);
 	tcase_add_test(rest, the_guest_is_named_after_the_file_if_nothing_else_is_said);
 	tcase_add_test(rest, what_is_printed_reads_back_as_the_same_configuration);

@@ -42,6 +42,7 @@ static void setup(void)
 	table = calloc(1, sizeof(*table));
 	ck_assert(kvm && table);
 	set_host(UINT32_MAX);
+	kvm->software = true;
 }
 
 static void teardown(void)
@@ -82,6 +83,27 @@ START_TEST(kvm_features_that_hypercall_or_fault_asynchronously_are_hidden)
 	cpuid_for_vcpu(kvm, 0, 1, table);
 	ck_assert_uint_eq(leaf(0x40000001, 0)->eax, expected);
 	ck_assert_uint_ne(expected & (1u << 3), 0); /* kvmclock stays */
+}
+END_TEST
+
+START_TEST(a_kvm_that_runs_guests_on_the_cpu_hides_less)
+{
+	kvm->software = false;
+	cpuid_for_vcpu(kvm, 0, 1, table);
+	ck_assert_uint_eq(leaf(1, 0)->ecx, ~(1u << 3 | 1u << 5 | 1u << 6)); /* CMPXCHG16B is there */
+	ck_assert_uint_eq(
+		leaf(0x40000001, 0)->eax, ~(1u << 4 | 1u << 10 | 1u << 14 | 1u << 16 |
+						  1u << 17)); /* PV unhalt, TLB flush, IPI, yield are */
+	ck_assert_uint_eq(leaf(0x80000001, 0)->ecx, ~(1u << 2));
+}
+END_TEST
+
+START_TEST(the_tsc_deadline_timer_is_announced_where_kvm_has_it)
+{
+	set_host(0);
+	kvm->tsc_deadline = true;
+	cpuid_for_vcpu(kvm, 0, 1, table);
+	ck_assert_uint_eq(leaf(1, 0)->ecx, 1u << 31 | 1u << 24);
 }
 END_TEST
 
@@ -214,6 +236,8 @@ Suite *suite_cpuid(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_cannot_be_run_or_dumped_is_hidden);
 	tcase_add_test(tc, kvm_features_that_hypercall_or_fault_asynchronously_are_hidden);
+	tcase_add_test(tc, a_kvm_that_runs_guests_on_the_cpu_hides_less);
+	tcase_add_test(tc, the_tsc_deadline_timer_is_announced_where_kvm_has_it);
 	tcase_add_test(tc, the_guest_is_told_that_there_is_a_hypervisor_and_nothing_else_is_invented);
 	tcase_add_test(tc, other_leaves_registers_and_indexes_pass_through);
 	tcase_add_test(tc, the_hosts_own_table_stays_as_it_was);

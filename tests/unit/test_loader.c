@@ -8,6 +8,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/elf_builder.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 #include "vmm/gmem.h"
 #include "vmm/loader.h"
@@ -24,6 +25,7 @@ static struct region region;
 static struct elf_builder b;
 static struct boot_entry entry;
 static char why[256];
+static const char *initrd;
 
 static void use_ram(uint64_t ram)
 {
@@ -43,11 +45,19 @@ static void setup(void)
 	elf_builder_init(&b);
 	entry = (struct boot_entry){.rip = 0xdead, .rbx = 0xbeef};
 	why[0] = '\0';
+	initrd = "";
 }
 
 static void teardown(void)
 {
 	region_destroy(&region);
+}
+
+static int load_path(const char *path, const char *cmdline)
+{
+	const struct boot_source source = {.kernel = path, .initrd = initrd, .cmdline = cmdline};
+
+	return loader_load(&region, &source, &entry, why, sizeof(why));
 }
 
 static int load(const char *cmdline)
@@ -56,7 +66,7 @@ static int load(const char *cmdline)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return loader_load(&region, path, cmdline, &entry, why, sizeof(why));
+	return load_path(path, cmdline);
 }
 
 static void accepts(const char *cmdline)
@@ -120,7 +130,7 @@ START_TEST(a_segment_larger_than_one_copy_is_loaded_whole)
 	ck_assert_int_eq(io_pwrite_full(fd, b.ph, sizeof(b.ph), sizeof(b.eh)), 0);
 	ck_assert_int_eq(io_pwrite_full(fd, out, BYTES, 12345), 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ck_assert_int_eq(loader_load(&region, path, "", &entry, why, sizeof(why)), 0);
+	ck_assert_int_eq(load_path(path, ""), 0);
 	ck_assert_int_eq(gmem_copy_in(&region, MIB(4) + 1, in, BYTES), 0);
 	ck_assert_mem_eq(in, out, BYTES);
 }
@@ -153,6 +163,22 @@ START_TEST(a_segment_over_boot_data_is_refused)
 	b.ph[ELF_BUILDER_CODE].p_paddr = 0x8000; /* right behind it */
 	b.ph[ELF_BUILDER_DATA].p_paddr = 0x6000 - ELF_BUILDER_DATA_MEMORY;
 	accepts("");
+}
+END_TEST
+
+START_TEST(a_segment_over_the_acpi_tables_is_refused)
+{
+	b.ph[ELF_BUILDER_CODE].p_paddr = 0xe0000;
+	refuses("lies where ACPI tables go");
+	b.ph[ELF_BUILDER_CODE].p_paddr = 0xfffff;
+	refuses("lies where ACPI tables go");
+}
+END_TEST
+
+START_TEST(a_file_that_is_neither_kind_of_kernel_is_refused)
+{
+	b.eh.e_ident[0] = 'X';
+	refuses(": neither a bzImage nor an ELF file");
 }
 END_TEST
 
@@ -197,9 +223,9 @@ END_TEST
 
 START_TEST(a_file_that_cannot_be_opened_gives_its_errno)
 {
-	ck_assert_int_eq(loader_load(&region, "/nowhere/kernel", "", &entry, why, sizeof(why)), -ENOENT);
+	ck_assert_int_eq(load_path("/nowhere/kernel", ""), -ENOENT);
 	ck_assert_str_eq(why, "/nowhere/kernel: No such file or directory");
-	ck_assert_int_eq(loader_load(&region, "/dev/null", "", &entry, why, sizeof(why)), -EINVAL);
+	ck_assert_int_eq(load_path("/dev/null", ""), -EINVAL);
 	ck_assert_str_eq(why, "/dev/null: not a regular file");
 }
 END_TEST
@@ -213,7 +239,7 @@ START_TEST(a_region_that_takes_no_more_gives_an_error_and_no_signal)
 	signal(SIGXFSZ, SIG_IGN);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert_int_eq(loader_load(&region, path, "", &entry, why, sizeof(why)), -EFBIG);
+	ck_assert_int_eq(load_path(path, ""), -EFBIG);
 	ck_assert_ptr_nonnull(strstr(why, ": File too large"));
 	ck_assert_uint_eq(entry.rip, 0xdead);
 }
@@ -234,8 +260,8 @@ START_TEST(start_info_is_what_the_protocol_says)
 	ck_assert_uint_eq(guest32(info + 12), 0);     /* modules */
 	ck_assert_uint_eq(guest64(info + 16), 0);
 	ck_assert_uint_eq(guest64(info + 24), BOOT_CMDLINE_BASE);
-	ck_assert_uint_eq(guest64(info + 32), 0); /* RSDP */
-	ck_assert_uint_eq(guest32(info + 52), 0); /* reserved */
+	ck_assert_uint_eq(guest64(info + 32), ACPI_BASE); /* RSDP */
+	ck_assert_uint_eq(guest32(info + 52), 0);         /* reserved */
 }
 END_TEST
 
@@ -309,6 +335,59 @@ START_TEST(the_command_line_is_in_guest_memory_with_its_end)
 }
 END_TEST
 
+START_TEST(an_initrd_is_a_module_at_the_top_of_low_memory)
+{
+	char path[128], text[8];
+	struct scratch scratch;
+	gpa_t module;
+
+	scratch_init(&scratch);
+	initrd = scratch_file(&scratch, "initrd", "initrd!", 8, path, sizeof(path));
+	accepts("");
+	ck_assert_uint_eq(guest32(entry.rbx + 12), 1);
+	module = guest64(entry.rbx + 16);
+	ck_assert_uint_eq(guest64(module), MIB(16) - PAGE_SIZE_4K);
+	ck_assert_uint_eq(guest64(module + 8), 8);
+	ck_assert_uint_eq(guest64(module + 16), 0);
+	ck_assert_int_eq(gmem_copy_in(&region, guest64(module), text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "initrd!");
+	use_ram(GIB(4)); /* Linux takes a 32-bit address, and maps the lowest 2 GiB early */
+	accepts("");
+	ck_assert_uint_eq(guest64(guest64(entry.rbx + 16)), GIB(2) - PAGE_SIZE_4K);
+	scratch_fini(&scratch);
+}
+END_TEST
+
+START_TEST(an_initrd_that_is_missing_empty_or_too_large_is_refused)
+{
+	char path[128], expected[256];
+	struct scratch scratch;
+
+	scratch_init(&scratch);
+	initrd = "/nowhere/initrd";
+	ck_assert_int_eq(load(""), -ENOENT);
+	ck_assert_str_eq(why, "/nowhere/initrd: No such file or directory");
+	initrd = scratch.dir;
+	ck_assert_int_eq(load(""), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, ": not a regular file"));
+	initrd = scratch_file(&scratch, "initrd", "", 0, path, sizeof(path));
+	ck_assert_int_eq(load(""), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, ": the file is empty"));
+	ck_assert_int_eq(truncate(path, MIB(14)), 0); /* the image ends at 0x203ff0 */
+	ck_assert_int_eq(load(""), -EINVAL);
+	snprintf(expected, sizeof(expected),
+		"%s: initrd of 14336 KiB does not fit between the kernel's end (0x204000) and 0x1000000: "
+		"the "
+		"guest needs more memory",
+		path);
+	ck_assert_str_eq(why, expected);
+	ck_assert_uint_eq(entry.rip, 0xdead);
+	ck_assert_int_eq(truncate(path, MIB(16) - 0x204000), 0); /* to the last byte */
+	accepts("");
+	scratch_fini(&scratch);
+}
+END_TEST
+
 START_TEST(an_empty_command_line_is_none)
 {
 	accepts("");
@@ -344,6 +423,8 @@ Suite *suite_loader(void)
 	tcase_add_test(segments, a_segment_larger_than_one_copy_is_loaded_whole);
 	tcase_add_test(segments, memory_that_the_image_does_not_fill_takes_no_room_on_the_host);
 	tcase_add_test(segments, a_segment_over_boot_data_is_refused);
+	tcase_add_test(segments, a_segment_over_the_acpi_tables_is_refused);
+	tcase_add_test(segments, a_file_that_is_neither_kind_of_kernel_is_refused);
 	tcase_add_test(segments, a_segment_outside_ram_is_refused_with_its_range);
 	tcase_add_test(segments, a_segment_in_the_hole_or_over_its_edge_is_refused);
 	tcase_add_test(segments, a_malformed_image_is_refused_with_the_parsers_reason);
@@ -358,6 +439,8 @@ Suite *suite_loader(void)
 	tcase_add_test(boot, the_memory_map_of_a_large_guest_leaves_out_the_hole);
 	tcase_add_test(boot, memory_that_a_vm_gets_later_is_not_in_its_memory_map_and_takes_no_image);
 	tcase_add_test(boot, the_command_line_is_in_guest_memory_with_its_end);
+	tcase_add_test(boot, an_initrd_is_a_module_at_the_top_of_low_memory);
+	tcase_add_test(boot, an_initrd_that_is_missing_empty_or_too_large_is_refused);
 	tcase_add_test(boot, an_empty_command_line_is_none);
 	tcase_add_test(boot, a_command_line_of_4095_bytes_fits_and_one_more_does_not);
 	suite_add_tcase(suite, boot);

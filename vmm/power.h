@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/power.h - how a guest without firmware calls powers off and reboots, and how it is asked to: the registers
+ * and the button that the ACPI tables (acpi.h) name, and the reset line of a PC's keyboard controller.
+ *
+ * Locks: none; write handlers run on vCPU threads and report through vm_end().
+ */
+#ifndef VMM_POWER_H
+#define VMM_POWER_H
+
+#include "dump/base/num.h"
+
+#include <stdbool.h>
+
+struct vm;
+
+/* Claims the ports. */
+int warn_unused power_add(struct vm *vm);
+
+/*
+ * power_button_press - press the power button.
+ * Result: true if the guest listens: its IOAPIC lets the button's interrupt through, which it does once its ACPI
+ * driver runs.  What it does then is its own business.  False: nobody would hear it, nothing was done.
+ * Any thread.
+ */
+bool warn_unused power_button_press(struct vm *vm);
+
+#endif /* VMM_POWER_H */
