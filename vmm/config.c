@@ -9,6 +9,7 @@
 #include "dump/select.h"
 #include "dump/sink.h"
 #include "dump/tables.h"
+#include "vmm/config_named.h"
 #include "vmm/options.h"
 
 #include <ctype.h>
@@ -34,6 +35,16 @@ struct reader {
 	const struct config_option *last; /* option of the previous key line, NULL if it was wrong */
 	char value[VALUE_MAX];            /* its value so far */
 	int set_at[64];                   /* line that set options[i], 0 = none yet */
+	int named_set_at[NAMED_KINDS][NAMED_SECTIONS_MAX]
+			[NAMED_KEYS_MAX]; /* the same for sections with names */
+};
+
+/* A key: its option, the struct that has its field, and which one of several sections that is. */
+struct target {
+	const struct config_option *option;
+	void *fields;
+	const struct config_kind *kind; /* NULL for a section without a name */
+	size_t index;                   /* of the section among its kind */
 };
 
 static char *read_line(char *buf, int size, void *opaque)
@@ -63,28 +74,45 @@ static char *read_line(char *buf, int size, void *opaque)
 
 static bool section_exists(const char *section)
 {
+	const char *name;
+
+	if (config_kind_find(section, &name))
+		return true;
 	for (size_t i = 0; i < nr_options; i++)
 		if (!strcmp(options[i].section, section))
 			return true;
 	return false;
 }
 
+/* Adds "@word@after" with a comma in front of all but the first. */
+static size_t add_word(char *buf, size_t size, size_t len, const char *word, const char *after)
+{
+	int n = len < size ? snprintf(buf + len, size - len, "%s%s%s", len ? ", " : "", word, after) : 0;
+
+	return len + (size_t)n;
+}
+
 /* "a, b, c": the keys of @section, or the sections when there is no such one. */
 static void list_known(const char *section, char *buf, size_t size)
 {
+	const char *name, *before = "";
+	const struct config_kind *kind = config_kind_find(section, &name);
 	bool keys = section_exists(section);
-	const char *before = "";
 	size_t len = 0;
 
 	buf[0] = '\0';
-	for (size_t i = 0; i < nr_options && len < size; i++) {
+	for (size_t i = 0; kind && i < kind->nr_options; i++)
+		len = add_word(buf, size, len, kind->options[i].key, "");
+	for (size_t i = 0; !kind && i < nr_options; i++) {
 		const char *word = keys ? options[i].key : options[i].section;
 
 		if (keys ? !!strcmp(options[i].section, section) : !strcmp(before, word))
 			continue;
-		len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", word);
+		len = add_word(buf, size, len, word, "");
 		before = word;
 	}
+	for (size_t i = 0; !keys && i < NAMED_KINDS; i++)
+		len = add_word(buf, size, len, config_kinds[i].section, " NAME");
 }
 
 static void report_unknown(const char *where, const char *section, const char *key)
@@ -96,6 +124,53 @@ static void report_unknown(const char *where, const char *section, const char *k
 		log_error("%s: [%s] has no key '%s'; it has: %s", where, section, key, known);
 	else
 		log_error("%s: there is no section [%s]; sections: %s", where, section, known);
+}
+
+/*
+ * find_target - the option behind @section and @key; a section with a name comes to be by being named.
+ * Result: 0, -ENOMEM, or -EINVAL: reported with @where.
+ */
+static int find_target(
+	struct config *config, const char *where, const char *section, const char *key, struct target *ret)
+{
+	const char *name;
+	char why[160];
+	int err;
+
+	*ret = (struct target){.fields = config, .kind = config_kind_find(section, &name)};
+	if (!ret->kind) {
+		ret->option = option_find(section, key);
+	} else {
+		for (size_t i = 0; i < ret->kind->nr_options; i++)
+			if (!strcmp(ret->kind->options[i].key, key))
+				ret->option = &ret->kind->options[i];
+	}
+	if (!ret->option) {
+		report_unknown(where, section, key);
+		return -EINVAL;
+	}
+	if (!ret->kind)
+		return 0;
+	err = config_named_get(config, ret->kind, name, &ret->index, why, sizeof(why));
+	if (!err)
+		ret->fields = config_named(config, ret->kind, ret->index);
+	else
+		log_error("%s: %s", where, err == -EINVAL ? why : strerror(-err));
+	return err;
+}
+
+/* Where it is noted which line set @target. */
+static int *set_at(struct reader *r, const struct target *target)
+{
+	size_t key;
+
+	if (!target->kind) {
+		key = (size_t)(target->option - options);
+		assert(key < ARRAY_LEN(r->set_at));
+		return &r->set_at[key];
+	}
+	key = (size_t)(target->option - target->kind->options);
+	return &r->named_set_at[target->kind - config_kinds][target->index][key];
 }
 
 /*
@@ -137,27 +212,24 @@ static int join_value(struct reader *r, const char *value)
 static int take_value(void *opaque, const char *section, const char *key, const char *value)
 {
 	struct reader *r = opaque;
-	const struct config_option *option = option_find(section, key);
+	const struct config_option *option;
 	bool continues = is_continuation(r, key);
 	char where[512], why[320];
-	size_t index;
+	struct target target;
 	int err;
 
 	if (continues && !r->last)
 		return 1; /* the line that it continues was reported */
 	snprintf(where, sizeof(where), "%s:%d", r->path, r->line);
-	if (!option) {
-		report_unknown(where, section, key);
+	if (find_target(r->config, where, section, key, &target))
 		goto bad;
-	}
-	index = (size_t)(option - options);
-	assert(index < ARRAY_LEN(r->set_at));
+	option = target.option;
 	if (continues && option->type != OPTION_STRING) {
 		log_error("%s: [%s] %s: only text can go on over several lines", where, section, key);
 		goto bad;
 	}
-	if (!continues && r->set_at[index]) {
-		log_error("%s: [%s] %s: already set in line %d", where, section, key, r->set_at[index]);
+	if (!continues && *set_at(r, &target)) {
+		log_error("%s: [%s] %s: already set in line %d", where, section, key, *set_at(r, &target));
 		goto bad;
 	}
 	r->last = option;
@@ -167,10 +239,10 @@ static int take_value(void *opaque, const char *section, const char *key, const 
 			goto bad;
 		}
 	} else {
-		r->set_at[index] = r->line;
+		*set_at(r, &target) = r->line;
 		snprintf(r->value, sizeof(r->value), "%s", value);
 	}
-	err = option_set(option, r->config, r->value, why, sizeof(why));
+	err = option_set(option, target.fields, r->value, why, sizeof(why));
 	if (err) {
 		log_error("%s: [%s] %s: %s", where, section, key, err == -EINVAL ? why : strerror(-err));
 		goto bad;
@@ -210,29 +282,29 @@ static int read_file(struct config *config, const char *path)
 	return r.errors;
 }
 
-/* @set is "section.key=value".  Returns the number of mistakes. */
+/* @set is "section.key=value", or "section.NAME.key=value".  Returns the number of mistakes. */
 static int apply_set(struct config *config, const char *set)
 {
-	const char *dot = strchr(set, '.');
 	const char *equals = strchr(set, '=');
-	char section[32], key[32], where[128], why[320];
-	const struct config_option *option;
+	const char *dot = strchr(set, '.');
+	const char *last = equals ? memrchr(set, '.', (size_t)(equals - set)) : NULL;
+	char section[64], key[32], where[128], why[320];
+	struct target target;
 	int err;
 
-	if (!dot || !equals || dot > equals || (size_t)(dot - set) >= sizeof(section) ||
-		(size_t)(equals - dot) > sizeof(key)) {
+	if (!equals || !last || (size_t)(last - set) >= sizeof(section) || dot - set >= 32 ||
+		(size_t)(equals - last) > sizeof(key)) {
 		log_error("--set %s: expected section.key=value", set);
 		return 1;
 	}
-	snprintf(section, sizeof(section), "%.*s", (int)(dot - set), set);
-	snprintf(key, sizeof(key), "%.*s", (int)(equals - dot - 1), dot + 1);
+	snprintf(section, sizeof(section), "%.*s", (int)(last - set), set);
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - last - 1), last + 1);
 	snprintf(where, sizeof(where), "--set %s.%s", section, key);
-	option = option_find(section, key);
-	if (!option) {
-		report_unknown(where, section, key);
+	if (dot != last)
+		section[dot - set] = ' '; /* as in a file: [disk NAME] */
+	if (find_target(config, where, section, key, &target))
 		return 1;
-	}
-	err = option_set(option, config, equals + 1, why, sizeof(why));
+	err = option_set(target.option, target.fields, equals + 1, why, sizeof(why));
 	if (err)
 		log_error("%s: %s", where, err == -EINVAL ? why : strerror(-err));
 	return err ? 1 : 0;
@@ -286,22 +358,32 @@ static int resolve_path(const struct config *config, char **field)
 	return 0;
 }
 
+static int resolve_option(const struct config *config, const struct config_option *option, void *fields)
+{
+	char **field = option_string(option, fields);
+	bool word = option->type == OPTION_SINK && *field &&
+		    (!strcmp(*field, "stdio") || !strcmp(*field, "none"));
+
+	if ((option->type != OPTION_PATH && option->type != OPTION_SINK) || word)
+		return 0;
+	return resolve_path(config, field);
+}
+
 static int resolve_paths(struct config *config)
 {
-	for (size_t i = 0; i < nr_options; i++) {
-		const struct config_option *option = &options[i];
-		char **field = option_string(option, config);
-		bool word = option->type == OPTION_SINK && *field &&
-			    (!strcmp(*field, "stdio") || !strcmp(*field, "none"));
-		int err;
+	int err = 0;
 
-		if ((option->type != OPTION_PATH && option->type != OPTION_SINK) || word)
-			continue;
-		err = resolve_path(config, field);
-		if (err)
-			return err;
+	for (size_t i = 0; i < nr_options && !err; i++)
+		err = resolve_option(config, &options[i], config);
+	for (size_t k = 0; k < NAMED_KINDS; k++) {
+		const struct config_kind *kind = &config_kinds[k];
+		void *named;
+
+		for (size_t i = 0; (named = config_named(config, kind, i)); i++)
+			for (size_t o = 0; o < kind->nr_options && !err; o++)
+				err = resolve_option(config, &kind->options[o], named);
 	}
-	return 0;
+	return err;
 }
 
 static int set_fallbacks(struct config *config)
@@ -407,6 +489,7 @@ int config_load(struct config *ret, const char *path, const char *const *sets, s
 		mistakes++;
 	}
 	mistakes += check_together(&config, path);
+	mistakes += config_named_check(&config, path);
 	err = mistakes ? -EINVAL : 0;
 	if (err)
 		goto fail;
@@ -429,6 +512,7 @@ void config_fini(struct config *config)
 			*field = NULL;
 		}
 	}
+	config_named_fini(config);
 	free(config->path);
 	config->path = NULL;
 }
@@ -470,23 +554,39 @@ static void print_text(FILE *out, const char *key, const char *text)
 	fprintf(out, "%s\n", text);
 }
 
-void config_print(const struct config *config, FILE *out)
+static void print_option(FILE *out, const struct config_option *option, const void *fields)
 {
 	char value[VALUE_MAX];
+
+	option_format(option, fields, value, sizeof(value));
+	if (option->type == OPTION_PATH && !value[0])
+		return; /* not given, which a line cannot say */
+	if (option->type == OPTION_STRING)
+		print_text(out, option->key, value);
+	else
+		fprintf(out, "%s = %s\n", option->key, value);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
 	const char *section = "";
+	const void *named;
 
 	fprintf(out, "# effective configuration of %s\n", config->path);
 	for (size_t i = 0; i < nr_options; i++) {
 		if (strcmp(section, options[i].section))
 			fprintf(out, "%s[%s]\n", i ? "\n" : "", options[i].section);
 		section = options[i].section;
-		option_format(&options[i], config, value, sizeof(value));
-		if (options[i].type == OPTION_PATH && !value[0])
-			continue; /* not given, which a line cannot say */
-		if (options[i].type == OPTION_STRING)
-			print_text(out, options[i].key, value);
-		else
-			fprintf(out, "%s = %s\n", options[i].key, value);
+		print_option(out, &options[i], config);
+	}
+	for (size_t k = 0; k < NAMED_KINDS; k++) {
+		const struct config_kind *kind = &config_kinds[k];
+
+		for (size_t i = 0; (named = config_named(config, kind, i)); i++) {
+			fprintf(out, "\n[%s %s]\n", kind->section, config_named_name(named));
+			for (size_t o = 0; o < kind->nr_options; o++)
+				print_option(out, &kind->options[o], named);
+		}
 	}
 }
 
@@ -494,19 +594,28 @@ void config_print_keys(FILE *out)
 {
 	for (size_t i = 0; i < nr_options; i++)
 		fprintf(out, "%s.%s\n", options[i].section, options[i].key);
+	for (size_t k = 0; k < NAMED_KINDS; k++)
+		for (size_t o = 0; o < config_kinds[k].nr_options; o++)
+			fprintf(out, "%s.%s\n", config_kinds[k].section, config_kinds[k].options[o].key);
+}
+
+static void print_option_help(FILE *out, const struct config_option *option, const char *between)
+{
+	char allowed[160], name[64];
+
+	option_allowed(option, allowed, sizeof(allowed));
+	snprintf(name, sizeof(name), "%s.%s%s", option->section, between, option->key);
+	fprintf(out, "  %-18s %s\n  %-18s   allowed: %s", name, option->help, "", allowed);
+	if (option->fallback)
+		fprintf(out, "; default: %s", option->fallback[0] ? option->fallback : "none");
+	fprintf(out, "\n");
 }
 
 void config_print_help(FILE *out)
 {
-	char allowed[160], name[64];
-
-	for (size_t i = 0; i < nr_options; i++) {
-		option_allowed(&options[i], allowed, sizeof(allowed));
-		snprintf(name, sizeof(name), "%s.%s", options[i].section, options[i].key);
-		fprintf(out, "  %-18s %s\n  %-18s   allowed: %s", name, options[i].help, "", allowed);
-		if (options[i].fallback)
-			fprintf(out, "; default: %s",
-				options[i].fallback[0] ? options[i].fallback : "none");
-		fprintf(out, "\n");
-	}
+	for (size_t i = 0; i < nr_options; i++)
+		print_option_help(out, &options[i], "");
+	for (size_t k = 0; k < NAMED_KINDS; k++)
+		for (size_t o = 0; o < config_kinds[k].nr_options; o++)
+			print_option_help(out, &config_kinds[k].options[o], "NAME.");
 }

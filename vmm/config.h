@@ -16,6 +16,26 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* our choice: with the entropy device they fill the places for virtio-mmio devices (memmap.h) at most */
+#define CONFIG_DISKS_MAX 8
+#define CONFIG_NETS_MAX 7
+
+/* [disk NAME] */
+struct config_disk {
+	char *name;
+	char *path; /* image or block device */
+	bool readonly;
+	bool direct; /* past the host's page cache */
+};
+
+/* [net NAME]: either tap or fd */
+struct config_net {
+	char *name;
+	char *tap;   /* interface; "" = none */
+	uint64_t fd; /* inherited descriptor; 0 = none */
+	char *mac;   /* "" = derived from the names */
+};
+
 /* Every string is owned (heap) and never NULL after config_finish, "" = not given. */
 struct config {
 	char *path; /* of the file, for messages */
@@ -63,6 +83,9 @@ struct config {
 	struct {
 		char *output; /* "stdio", "none" or a file */
 	} console;
+	struct config_disk disks[CONFIG_DISKS_MAX]; /* in the order of the file */
+	struct config_net nets[CONFIG_NETS_MAX];
+	uint32_t nr_disks, nr_nets;
 };
 
 /* Values of dump.huge_pages */

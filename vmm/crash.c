@@ -196,6 +196,7 @@ static void park(struct vm *dead)
 		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
 			 "dump",
 			dead->generation);
+	vm_quiesce_devices(dead);
 	dump_record_mark(dead->record, DUMP_MOMENT_PARKED, clock_mono_ns());
 }
 
@@ -255,6 +256,7 @@ void crash_begin(struct guest *guest)
 	bool recovering;
 
 	guest->vm = NULL;
+	vm_quiesce_devices(dead); /* its vCPUs go on; they have no use for devices, and the next VM does */
 	dead->next_dying = guest->dying;
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
 	guest->dying = dead;

@@ -176,6 +176,7 @@ static void retire_vm(struct guest *guest)
 	handover_end(guest, vm);
 	if (vm_park(vm, RETIRE_TIMEOUT_NS))
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
+	vm_quiesce_devices(vm);
 	guest->vm = NULL;
 	jobs_settle(guest, vm->generation, 0);
 	guest_reap(guest, vm);
@@ -576,6 +577,9 @@ static int open_all(struct guest *guest, const char *events_path)
 	err = open_dirs(guest);
 	if (err)
 		return err;
+	err = backends_open(&guest->backends, guest->config);
+	if (err)
+		return err == -ENOENT || err == -ENOTBLK || err == -ENODATA ? EXIT_CONFIG : EXIT_HOST;
 	err = open_loop(guest, &signals);
 	if (err) {
 		log_error("event loop: %s", strerror(-err));
@@ -583,6 +587,7 @@ static int open_all(struct guest *guest, const char *events_path)
 	}
 	guest->shared = (struct vm_shared){.kvm = &guest->kvm,
 		.console = &guest->console,
+		.backends = &guest->backends,
 		.events = &guest->events,
 		.dir_fd = guest->dir_fd,
 		.dump_dir_fd = guest->dump_dir_fd,
@@ -612,6 +617,7 @@ static void close_all(struct guest *guest)
 	}
 	wait_for_reapers(guest);
 	handover_close(guest);
+	backends_close(&guest->backends);
 	jobs_fini(guest); /* after the VMs, which may point at a job's record */
 	if (guest->dumper.socket >= 0)
 		dumper_fini(&guest->dumper);

@@ -17,6 +17,7 @@
 
 #include "dump/dumper.h"
 #include "dump/publish.h"
+#include "vmm/backends.h"
 #include "vmm/budget.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
@@ -61,6 +62,7 @@ struct guest {
 	struct kvm kvm;
 	struct console console;
 	struct events events;
+	struct backends backends;
 	struct vm_shared shared;
 	int dir_fd, lock_fd; /* owned: vm.memory_dir, and its lock against a second minivmm */
 	bool huge_pages;     /* vm.memory_dir gives them */

@@ -145,27 +145,27 @@ const struct config_option *option_find(const char *section, const char *key)
 	return NULL;
 }
 
-char **option_string(const struct config_option *option, struct config *config)
+char **option_string(const struct config_option *option, void *fields)
 {
 	switch (option->type) {
 	case OPTION_NAME:
 	case OPTION_STRING:
 	case OPTION_PATH:
 	case OPTION_SINK:
-		return (char **)((char *)config + option->offset);
+		return (char **)((char *)fields + option->offset);
 	default:
 		return NULL;
 	}
 }
 
-static uint64_t *option_number(const struct config_option *option, struct config *config)
+static uint64_t *option_number(const struct config_option *option, void *fields)
 {
-	return (uint64_t *)(void *)((char *)config + option->offset);
+	return (uint64_t *)(void *)((char *)fields + option->offset);
 }
 
-static bool *option_bool(const struct config_option *option, struct config *config)
+static bool *option_bool(const struct config_option *option, void *fields)
 {
-	return (bool *)((char *)config + option->offset);
+	return (bool *)((char *)fields + option->offset);
 }
 
 /* ---- units ------------------------------------------------------------------------------------ */
@@ -243,7 +243,11 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 			NAME_LEN_MAX);
 		break;
 	case OPTION_STRING:
-		snprintf(buf, size, "up to %d bytes of text, no control characters", OPTION_TEXT_MAX);
+		if (option->allowed)
+			snprintf(buf, size, "%s", option->allowed);
+		else
+			snprintf(buf, size, "up to %d bytes of text, no control characters",
+				OPTION_TEXT_MAX);
 		break;
 	case OPTION_PATH:
 		snprintf(buf, size, "a path");
@@ -294,7 +298,7 @@ static bool text_is_valid(const char *value)
 	return strlen(value) <= OPTION_TEXT_MAX;
 }
 
-static int set_number(const struct config_option *option, struct config *config, const char *value)
+static int set_number(const struct config_option *option, void *fields, const char *value)
 {
 	uint64_t bare = option->type == OPTION_DURATION ? NSEC_PER_SEC : 1;
 	uint64_t number;
@@ -308,52 +312,52 @@ static int set_number(const struct config_option *option, struct config *config,
 		return -EINVAL;
 	if (option->power_of_two && !u64_is_pow2(number))
 		return -EINVAL;
-	*option_number(option, config) = number;
+	*option_number(option, fields) = number;
 	return 0;
 }
 
-static int set_choice(const struct config_option *option, struct config *config, const char *value)
+static int set_choice(const struct config_option *option, void *fields, const char *value)
 {
 	for (size_t i = 0; option->choice(i); i++) {
 		if (!strcmp(option->choice(i), value)) {
-			*option_number(option, config) = i;
+			*option_number(option, fields) = i;
 			return 0;
 		}
 	}
 	return -EINVAL;
 }
 
-static int set_select(const struct config_option *option, struct config *config, const char *value)
+static int set_select(const struct config_option *option, void *fields, const char *value)
 {
 	uint32_t mask;
 	int err = dump_select_parse(value, &mask);
 
 	if (!err)
-		*option_number(option, config) = mask;
+		*option_number(option, fields) = mask;
 	return err;
 }
 
-static int set_bool(const struct config_option *option, struct config *config, const char *value)
+static int set_bool(const struct config_option *option, void *fields, const char *value)
 {
 	bool yes = !strcasecmp(value, "yes") || !strcasecmp(value, "true") || !strcmp(value, "1");
 	bool no = !strcasecmp(value, "no") || !strcasecmp(value, "false") || !strcmp(value, "0");
 
 	if (!yes && !no)
 		return -EINVAL;
-	*option_bool(option, config) = yes;
+	*option_bool(option, fields) = yes;
 	return 0;
 }
 
-static int set_string(const struct config_option *option, struct config *config, const char *value)
+static int set_string(const struct config_option *option, void *fields, const char *value)
 {
-	char **field = option_string(option, config);
+	char **field = option_string(option, fields);
 	char *copy;
 
 	if (option->type == OPTION_NAME && !name_is_valid(value))
 		return -EINVAL;
 	if ((option->type == OPTION_PATH || option->type == OPTION_SINK) && !value[0])
 		return -EINVAL;
-	if (!text_is_valid(value))
+	if (!text_is_valid(value) || (option->valid && !option->valid(value)))
 		return -EINVAL;
 	copy = strdup(value);
 	if (!copy)
@@ -377,8 +381,8 @@ static void explain(const struct config_option *option, const char *value, char 
 		strlen(value) >= sizeof(found) ? "..." : "", allowed);
 }
 
-int option_set(const struct config_option *option, struct config *config, const char *value, char *why,
-	size_t why_size)
+int option_set(
+	const struct config_option *option, void *fields, const char *value, char *why, size_t why_size)
 {
 	int err = -EINVAL;
 
@@ -387,21 +391,21 @@ int option_set(const struct config_option *option, struct config *config, const 
 	case OPTION_STRING:
 	case OPTION_PATH:
 	case OPTION_SINK:
-		err = set_string(option, config, value);
+		err = set_string(option, fields, value);
 		break;
 	case OPTION_BOOL:
-		err = set_bool(option, config, value);
+		err = set_bool(option, fields, value);
 		break;
 	case OPTION_CHOICE:
-		err = set_choice(option, config, value);
+		err = set_choice(option, fields, value);
 		break;
 	case OPTION_SELECT:
-		err = set_select(option, config, value);
+		err = set_select(option, fields, value);
 		break;
 	case OPTION_UINT:
 	case OPTION_SIZE:
 	case OPTION_DURATION:
-		err = set_number(option, config, value);
+		err = set_number(option, fields, value);
 		break;
 	}
 	if (!err || err == -ENOMEM)
@@ -410,9 +414,9 @@ int option_set(const struct config_option *option, struct config *config, const 
 	return -EINVAL;
 }
 
-void option_format(const struct config_option *option, const struct config *config, char *buf, size_t size)
+void option_format(const struct config_option *option, const void *from, char *buf, size_t size)
 {
-	struct config *fields = (struct config *)(uintptr_t)config; /* only read below */
+	void *fields = (void *)(uintptr_t)from; /* only read below */
 	char **string = option_string(option, fields);
 
 	if (string)

@@ -37,6 +37,8 @@ struct config_option {
 	uint64_t multiple;    /* SIZE: must divide the value; 0 = any */
 	bool power_of_two;    /* SIZE */
 	const char *(*choice)(size_t index); /* CHOICE: name number @index, NULL past the last */
+	bool (*valid)(const char *value);    /* STRING: what is allowed besides, or NULL = any text */
+	const char *allowed;                 /* STRING with @valid: says what that is */
 	const char *help;                    /* one line */
 };
 
@@ -47,20 +49,21 @@ extern const size_t nr_options;
 const struct config_option *option_find(const char *section, const char *key);
 
 /*
- * option_set - parse @value and store it in the option's field of @config.
+ * option_set - parse @value and store it in the option's field of @fields: a struct config, or for an option of a
+ * section with a name (config_named.h) the struct of that section.
  * Errors: -EINVAL with a sentence in @why: what was found and what is allowed; -ENOMEM.
- * Strings in @config are replaced (the old one is freed).
+ * Strings in @fields are replaced (the old one is freed).
  */
-int warn_unused option_set(const struct config_option *option, struct config *config, const char *value,
-	char *why, size_t why_size);
+int warn_unused option_set(
+	const struct config_option *option, void *fields, const char *value, char *why, size_t why_size);
 
 /* Writes the field's value as option_set would read it back. */
-void option_format(const struct config_option *option, const struct config *config, char *buf, size_t size);
+void option_format(const struct config_option *option, const void *from, char *buf, size_t size);
 
 /* Writes what values are allowed, e.g. "16M to 128G, a multiple of 2M". */
 void option_allowed(const struct config_option *option, char *buf, size_t size);
 
 /* The char * field of a NAME, STRING, PATH or SINK option; NULL for other types. */
-char **option_string(const struct config_option *option, struct config *config);
+char **option_string(const struct config_option *option, void *fields);
 
 #endif /* VMM_OPTIONS_H */

@@ -100,6 +100,8 @@ static int add_devices(struct vm *vm)
 		err = power_add(vm);
 	if (!err)
 		err = pvpanic_add(vm);
+	if (!err)
+		err = vm_devices_add(vm);
 	return err;
 }
 
@@ -338,6 +340,7 @@ void vm_destroy(struct vm *vm)
 	for (uint32_t i = 0; i < vm->nr_vcpus_created; i++)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
+	vm_devices_destroy(vm->devices);
 	if (vm->ports.nr_devices)
 		serial_fini(&vm->serial);
 	if (vm->fd >= 0)

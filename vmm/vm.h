@@ -21,6 +21,7 @@
 #include "vmm/region.h"
 #include "vmm/serial.h"
 #include "vmm/vcpu.h"
+#include "vmm/vm_devices.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,6 +52,7 @@ struct vm_mmio {
 struct vm_shared {
 	const struct kvm *kvm;
 	struct console *console;
+	struct backends *backends; /* disks and network interfaces; NULL = none */
 	struct events *events;
 	int dir_fd;         /* directory of regions */
 	int dump_dir_fd;    /* directory of dumps; may be the same */
@@ -71,6 +73,7 @@ struct vm {
 	struct vm_mmio mmio[VIRTIO_MMIO_SLOTS]; /* announced to the guest; fixed before vCPUs exist */
 	uint32_t nr_mmio;
 	struct serial serial;
+	struct vm_devices *devices; /* owned: the virtio ones */
 	struct event_queue events;  /* for the guest to read */
 	struct dump_record *record; /* owned: vCPU threads save registers here when parked */
 	int record_fd;              /* owned */

@@ -45,6 +45,7 @@ static Suite *(*const suites[])(void) = {
 	suite_gate,
 	suite_budget,
 	suite_gmem,
+	suite_virtio_queue,
 	suite_dump_dir,
 	suite_elf_image,
 	suite_loader,
