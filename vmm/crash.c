@@ -256,11 +256,11 @@ void crash_begin(struct guest *guest)
 	bool recovering;
 
 	guest->vm = NULL;
-	vm_quiesce_devices(dead); /* its vCPUs go on; they have no use for devices, and the next VM does */
 	dead->next_dying = guest->dying;
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
 	guest->dying = dead;
 	handover_end(guest, dead);
+	vm_quiesce_devices(dead); /* its vCPUs go on; they have no use for devices, and the next VM does */
 	job = jobs_add(guest, dead, &dead->crash);
 	handover_claim(guest, dead, job);
 	recovering = recover_from(guest, dead, &dead->crash, job);

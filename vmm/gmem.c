@@ -36,7 +36,7 @@ int gmem_iov(const struct region *region, gpa_t gpa, size_t len, struct iovec *r
 	uint64_t off;
 	int err;
 
-	err = dump_layout_offset(&region->layout, gpa, len, &off);
+	err = region_offset(region, gpa, len, &off);
 	if (!err)
 		*ret = (struct iovec){.iov_base = region->map + off, .iov_len = len};
 	return err;
@@ -47,7 +47,7 @@ int gmem_pin(const struct region *region, gpa_t gpa, size_t len, void **ret)
 	uint64_t off, start, end;
 	int err;
 
-	err = dump_layout_offset(&region->layout, gpa, len, &off);
+	err = region_offset(region, gpa, len, &off);
 	if (err)
 		return err;
 	start = u64_align_down(off, PAGE_SIZE_4K);
