@@ -124,6 +124,7 @@ struct fw_query {
 	uint32_t events_gsi;  /* OUT interrupt (GSI, edge) that tells that an event waits; 0 = none */
 	uint64_t memory_max;  /* OUT bytes of RAM that this VM can get to: @memory unless memory grows */
 	uint64_t features;    /* OUT FW_FEATURE_* */
+	fw_gpa_t memory_end;  /* OUT guest-physical address behind the highest RAM that this VM can get */
 };
 #define FW_QUERY_MIN 64 /* bytes of an FW_QUERY block, at least */
 
@@ -298,7 +299,8 @@ FW_OFFSET_ASSERT(fw_query, dump_mode, 56);
 FW_OFFSET_ASSERT(fw_query, events_gsi, 60);
 FW_OFFSET_ASSERT(fw_query, memory_max, 64);
 FW_OFFSET_ASSERT(fw_query, features, 72);
-FW_SIZE_ASSERT(fw_query, 80);
+FW_OFFSET_ASSERT(fw_query, memory_end, 80);
+FW_SIZE_ASSERT(fw_query, 88);
 
 FW_OFFSET_ASSERT(fw_console_write, buf, 16);
 FW_OFFSET_ASSERT(fw_console_write, len, 24);

@@ -115,6 +115,9 @@ static bool parse_piece(void *field, char *value)
 static const struct option options[] = {
 	{"scenario", "what to do; ready-poweroff unless given", parse_scenario, FIELD(scenario)},
 	{"on-recovery", "scenario in a VM that replaces a crashed one", parse_scenario, FIELD(on_recovery)},
+	{"events", "0: take none, nor memory that is added", parse_flag, FIELD(events)},
+	{"await", "MiB of memory to wait for before filling, where memory is added", parse_u64,
+		FIELD(await_mib)},
 	{"touch", "scenario service: MiB of memory it touches", parse_touch, FIELD(touch_mib)},
 	{"then", "scenario service: what it does next, unless it idles", parse_then, FIELD(then)},
 	{"generations", "from this generation on do ready-poweroff", parse_u64, FIELD(generations)},
@@ -170,6 +173,7 @@ bool config_parse(struct config *config, char *cmdline)
 {
 	*config = (struct config){.scenario = scenario_find("ready-poweroff"),
 		.seed = 1,
+		.events = 1,
 		.cpus = MAX_CPUS,
 		.dump = {.piece_kib = 2048}};
 	for (char *word = cmdline, *next; word; word = next) {

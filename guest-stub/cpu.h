@@ -36,6 +36,7 @@ struct cpu {
 	void (*crew_job)(struct cpu *cpu); /* what to do then (crew.c) */
 	uint32_t online;                   /* 1 once in ring 3 (smp.c) */
 	uint32_t timer_ticks;              /* timer interrupts so far (trap.c) */
+	uint32_t event_interrupts;         /* of the VMM's events so far (trap.c) */
 	uint32_t work_posted;              /* number of the job posted by the boot CPU (smp.c) */
 	uint32_t work_done;                /* number of the last job finished */
 	uint32_t faults;                   /* times it entered the crash path (trap.c) */

@@ -35,12 +35,14 @@
 #define VECTOR_TIMER 0x20
 #define VECTOR_WAKE 0x21
 #define VECTOR_STOP 0x22
+#define VECTOR_EVENTS 0x23
 #define VECTOR_SPURIOUS 0x2f
 #define NR_VECTORS 0x30
 #define VECTOR_BYTES 16 /* of code per vector in trap_entry.S */
 
 /* Local APIC registers (Intel SDM vol. 3A, table 10-1) */
 #define LAPIC_BASE 0xfee00000
+#define IOAPIC_BASE 0xfec00000 /* where every PC has the first one */
 #define LAPIC_ID 0x020
 #define LAPIC_EOI 0x0b0
 #define LAPIC_SVR 0x0f0

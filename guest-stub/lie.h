@@ -25,6 +25,7 @@ void lie_block(const struct config *config);
 void lie_calls(const struct config *config);
 void lie_streams(const struct config *config);
 void lie_areas(const struct config *config);
+void lie_events(const struct config *config);
 void lie_race(const struct config *config);
 
 #endif /* GUEST_STUB_LIE_H */

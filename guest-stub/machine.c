@@ -49,6 +49,10 @@ void machine_query(void)
 		return;
 	machine.calls = query.calls;
 	machine.memory = query.memory;
+	machine.memory_max = query.memory_max;
+	machine.memory_end = query.memory_end;
+	machine.features = query.features;
+	machine.events_gsi = query.events_gsi;
 	machine.vcpus = query.vcpus < MAX_CPUS ? query.vcpus : MAX_CPUS;
 	machine.generation = query.generation;
 	machine.recovery = query.recovery;

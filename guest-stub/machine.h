@@ -21,6 +21,10 @@ struct machine {
 	bool firmware;       /* there are firmware calls */
 	uint64_t calls;      /* bit n: call n is answered */
 	uint64_t memory;     /* bytes of RAM, as the VMM says; 0 without firmware calls */
+	uint64_t memory_max; /* the same of RAM that this VM can get to; 0: unknown */
+	uint64_t memory_end; /* address behind the highest RAM of those; 0: unknown */
+	uint64_t features;   /* FW_FEATURE_* */
+	uint32_t events_gsi; /* input of the IOAPIC that tells of events; 0: none */
 	uint32_t vcpus;      /* CPUs that can be started, at most MAX_CPUS */
 	uint32_t generation; /* of this VM */
 	uint32_t recovery;   /* 1: this VM replaces one that crashed */

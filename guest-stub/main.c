@@ -5,6 +5,7 @@
  * docs/guest-stub.md is the manual: command line, contents of memory, what is printed.
  */
 #include "guest-stub/config.h"
+#include "guest-stub/events.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
 #include "guest-stub/select.h"
@@ -73,6 +74,9 @@ void stub_main(uint64_t start_info)
 	smp_start(config.cpus < machine.vcpus ? (uint32_t)config.cpus : machine.vcpus);
 	if (!cpu_table[1]) /* else it does it */
 		mem_mark_holes();
+	if (config.events)
+		events_init();
+	events_await_total(config.await_mib, config.heartbeat_ms);
 	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
 	select_prepare(&config);
 	delay(&config);

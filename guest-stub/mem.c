@@ -125,29 +125,36 @@ struct run pages_alloc_untouched(uint64_t want)
 	return run;
 }
 
-void pages_free(struct run run)
+/* Adds a run that overlaps none of @list.  False: no room for one more. */
+static bool list_join(struct run_list *list, struct run run)
 {
-	struct run *runs = free_runs.runs;
+	struct run *runs = list->runs;
 	uint32_t at = 0;
 	bool joins_below, joins_above;
 
-	while (at < free_runs.nr && runs[at].first < run.first)
+	while (at < list->nr && runs[at].first < run.first)
 		at++;
 	joins_below = at > 0 && runs[at - 1].first + runs[at - 1].count == run.first;
-	joins_above = at < free_runs.nr && run.first + run.count == runs[at].first;
+	joins_above = at < list->nr && run.first + run.count == runs[at].first;
 	if (joins_below) {
 		runs[at - 1].count += run.count;
 		if (joins_above) {
 			runs[at - 1].count += runs[at].count;
-			run_remove(&free_runs, at);
+			run_remove(list, at);
 		}
 	} else if (joins_above) {
 		runs[at].first = run.first;
 		runs[at].count += run.count;
-	} else if (!run_insert(&free_runs, at, run)) {
-		return;
+	} else {
+		return run_insert(list, at, run);
 	}
-	set_desc(run, 0, FW_PAGE_FREE);
+	return true;
+}
+
+void pages_free(struct run run)
+{
+	if (list_join(&free_runs, run))
+		set_desc(run, 0, FW_PAGE_FREE);
 }
 
 struct run mem_next(enum mem_pages which, uint64_t from, uint64_t end)
@@ -209,9 +216,34 @@ void mem_mark_holes(void)
 	}
 }
 
+uint64_t mem_top(void)
+{
+	uint64_t end = start.ram[start.nr_ram - 1].end, later = machine.memory_end >> PAGE_SHIFT;
+
+	return (machine.features & FW_FEATURE_MEMORY_GROWS) && later > end ? later : end;
+}
+
+bool mem_add(struct run run)
+{
+	uint64_t end = mem.nr_desc;
+
+	if (run.first + run.count > mem_top() || run.first + run.count < run.first ||
+		!start_add_ram(run.first, run.first + run.count))
+		return false;
+	if (!paging_map_added(run.first << PAGE_SHIFT, run.count << PAGE_SHIFT))
+		return false;
+	set_desc((struct run){end, run.first - end}, 0, FW_PAGE_RESERVED); /* a hole, if there is one */
+	mem.nr_desc = run.first + run.count;
+	if (!list_join(&free_runs, run))
+		return false;
+	if (!list_join(&untouched, run))
+		untouched.nr = 0; /* as in take() */
+	return true;
+}
+
 const char *mem_init(void)
 {
-	uint64_t top = start.ram[start.nr_ram - 1].end;
+	uint64_t top = mem_top();
 	uint64_t tables = paging_tables();
 	uint64_t desc_pages = align_up(top * sizeof(struct fw_page_desc), PAGE_BYTES) >> PAGE_SHIFT;
 	struct run own, low = {0, LOW_PAGES};
@@ -223,7 +255,7 @@ const char *mem_init(void)
 		return "not enough memory for the page descriptors";
 	paging_init((uint64_t *)(own.first << PAGE_SHIFT));
 	mem.desc = (struct fw_page_desc *)((own.first + tables) << PAGE_SHIFT);
-	mem.nr_desc = top;
+	mem.nr_desc = start.ram[start.nr_ram - 1].end;
 	if (!machine.firmware) /* after a reset by QEMU, memory holds what the last boot left */
 		__builtin_memset(mem.desc, 0, top * sizeof(*mem.desc));
 	if (top < LOW_PAGES)

@@ -4,6 +4,7 @@
  *
  * Owns the page descriptor array (firmware/abi.h, struct fw_page_desc; index = page frame number, up to the
  * highest frame of RAM) and the list of free runs.  Boot CPU only, but for mem_mark_holes().
+ * RAM may grow while the kernel runs (events.h).
  *
  * Frames that were never allocated have the descriptor 0: nobody uses them.  Memory is zero when a VM
  * starts, so the descriptors of untouched memory cost nothing.
@@ -18,10 +19,10 @@ struct run {
 	uint64_t first, count;
 };
 
-/* Constant after mem_init(); before it null and 0. */
+/* Constant after mem_init(), but for nr_desc; before it null and 0. */
 struct mem {
-	struct fw_page_desc *desc; /* the array */
-	uint64_t nr_desc;          /* its entries */
+	struct fw_page_desc *desc; /* the array, with room for mem_top() entries */
+	uint64_t nr_desc;          /* its entries: frames up to the end of RAM, mem_add() adds some */
 	struct run image;          /* the frames of the kernel's image */
 	struct run own;            /* of page tables and of the array */
 };
@@ -33,6 +34,15 @@ extern struct mem mem;
  * Returns null, or what is wrong.
  */
 const char *mem_init(void);
+
+/* mem_top - the frame behind the highest one that is or may become RAM. */
+uint64_t mem_top(void);
+
+/*
+ * mem_add - @run, which the VMM has just added above all RAM, is RAM: maps it and makes it allocatable, untouched.
+ * False: the kernel cannot take it.
+ */
+bool mem_add(struct run run);
 
 /*
  * mem_mark_holes - flag the descriptors of frames that are not RAM with FW_PAGE_RESERVED.

@@ -23,10 +23,10 @@ static uint64_t align_up(uint64_t n, uint64_t align)
 	return (n + align - 1) & ~(align - 1);
 }
 
+/* GiBs up to the end of RAM, or of that which may come later. */
 static uint64_t ram_gibs(void)
 {
-	return align_up(start.ram[start.nr_ram - 1].end, 1 << (GIB_SHIFT - PAGE_SHIFT)) >>
-	       (GIB_SHIFT - PAGE_SHIFT);
+	return align_up(mem_top(), 1 << (GIB_SHIFT - PAGE_SHIFT)) >> (GIB_SHIFT - PAGE_SHIFT);
 }
 
 static uint64_t high_directories(void)
@@ -54,11 +54,11 @@ static uint64_t *pool_take(struct table_pool *pool)
 	return table;
 }
 
-/* One page directory for GiB number @gib: RAM as 2 MiB blocks, and the local APIC where it is. */
+/* One page directory for GiB number @gib: RAM as 2 MiB blocks, and the APICs where they are. */
 static void fill_page_directory(uint64_t *pd, uint64_t gib)
 {
 	uint64_t first_block = gib * BLOCKS_PER_GIB;
-	uint64_t lapic_block = LAPIC_BASE >> BLOCK_SHIFT;
+	const uint64_t devices[] = {LAPIC_BASE >> BLOCK_SHIFT, IOAPIC_BASE >> BLOCK_SHIFT};
 
 	for (uint32_t i = 0; i < start.nr_ram; i++) {
 		uint64_t block = start.ram[i].first / PAGES_PER_BLOCK;
@@ -69,9 +69,10 @@ static void fill_page_directory(uint64_t *pd, uint64_t gib)
 		for (; block < end && block < first_block + BLOCKS_PER_GIB; block++)
 			pd[block - first_block] = block << BLOCK_SHIFT | PTE_LARGE | PTE_USER;
 	}
-	if (lapic_block / BLOCKS_PER_GIB == gib)
-		pd[lapic_block - first_block] = lapic_block << BLOCK_SHIFT | PTE_UNCACHED | PTE_LARGE |
-						PTE_USER;
+	for (uint32_t i = 0; i < ARRAY_LEN(devices); i++)
+		if (devices[i] / BLOCKS_PER_GIB == gib)
+			pd[devices[i] - first_block] = devices[i] << BLOCK_SHIFT | PTE_UNCACHED |
+						       PTE_LARGE | PTE_USER;
 }
 
 void paging_init(uint64_t *tables)

@@ -26,13 +26,13 @@ struct table_pool {
 uint64_t paging_tables(void);
 
 /*
- * paging_init - map all of start.ram and the local APIC, one to one, in 2 MiB pages.
+ * paging_init - map all of start.ram and the APICs, one to one, in 2 MiB pages.
  * @tables: paging_tables() frames in the first GiB, for tables now and in the crash path.
  */
 void paging_init(uint64_t *tables);
 
 /*
- * paging_map_added - map [@gpa, @gpa + @len) one to one: memory that the VMM added, above all RAM.
+ * paging_map_added - map [@gpa, @gpa + @len) one to one: memory that the VMM added, as RAM or for a dump.
  * False: out of reach of these page tables.
  */
 bool paging_map_added(uint64_t gpa, uint64_t len);

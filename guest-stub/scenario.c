@@ -4,6 +4,7 @@
  */
 #include "guest-stub/config.h"
 #include "guest-stub/crash.h"
+#include "guest-stub/events.h"
 #include "guest-stub/lie.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/service.h"
@@ -115,6 +116,8 @@ static const struct scenario scenarios[] = {
 	{"lie-calls", "calls that make no sense", lie_calls, false},
 	{"lie-streams", "streams that are not allowed, then a proper dump", lie_streams, false},
 	{"lie-areas", "added memory that is not allowed, then a proper dump", lie_areas, false},
+	{"lie-events", "polls and acknowledgements that make no sense, memory that is not there yet",
+		lie_events, false},
 	{"lie-race", "what is passed changes during the call", lie_race, false},
 	{"service", "touch memory (touch=), report ready, go on (then=) or idle", service_run, false},
 	{"idle", "report ready, then halt; heartbeats if heartbeat= is given", idle, false},

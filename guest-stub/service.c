@@ -5,6 +5,7 @@
  * Boot CPU only, and nothing is printed before the guest is ready: what is measured is how long memory takes.
  */
 #include "guest-stub/config.h"
+#include "guest-stub/events.h"
 #include "guest-stub/machine.h"
 #include "guest-stub/mem.h"
 #include "guest-stub/service.h"
@@ -12,8 +13,8 @@
 
 #define MIB_SHIFT 20
 #define WORDS_PER_PAGE 512
-/* our choice: runs of memory that are told; RAM has two ranges, and fills leave few free runs */
-#define MAX_TOUCHED 32
+/* our choice: runs of memory that are told; each piece of added memory is one */
+#define MAX_TOUCHED 128
 
 static struct run touched[MAX_TOUCHED];
 static uint32_t nr_touched;
@@ -27,14 +28,16 @@ static void touch(struct run run, uint64_t seed)
 		__atomic_store_n(page, splitmix64(seed + pfn * WORDS_PER_PAGE), __ATOMIC_RELAXED);
 }
 
-/* Returns how many of @want frames there was memory for. */
-static uint64_t touch_memory(uint64_t want, uint64_t seed)
+/* Returns how many of @want frames there was memory for, or came in time. */
+static uint64_t touch_memory(uint64_t want, uint64_t seed, uint64_t heartbeat_ms)
 {
 	uint64_t done = 0;
 
 	while (done < want && nr_touched < MAX_TOUCHED) {
 		struct run run = pages_alloc(want - done, PAGES_PER_BLOCK, 0);
 
+		if (!run.count && events_await_memory(heartbeat_ms))
+			continue;
 		if (!run.count)
 			break;
 		touch(run, seed);
@@ -61,7 +64,7 @@ void service_run(const struct config *config)
 {
 	uint64_t want = config->touch_mib << (MIB_SHIFT - PAGE_SHIFT), began = read_tsc(), done, ticks;
 
-	done = touch_memory(want, config->seed);
+	done = touch_memory(want, config->seed, config->heartbeat_ms);
 	ticks = read_tsc() - began;
 	tell(want, done, ticks, config->seed);
 	report_ready();

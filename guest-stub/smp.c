@@ -32,7 +32,7 @@ static uint32_t nr_started = 1;
 static void (*job)(struct cpu *cpu, void *arg);
 static void *job_arg;
 
-static void lapic_enable(void)
+void lapic_enable(void)
 {
 	lapic_write(LAPIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 }
@@ -154,27 +154,25 @@ uint64_t tsc_after_ms(uint64_t ms)
 	return read_tsc() + ms * (machine.tsc_khz ? machine.tsc_khz : GUESSED_TSC_KHZ);
 }
 
-void sleep_ms(uint64_t ms)
+void timer_start(uint64_t ms)
 {
+	uint64_t shot = ms < TIMER_SHOT_MS ? ms : TIMER_SHOT_MS;
+
 	lapic_enable();
 	lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
+	lapic_write(LAPIC_TIMER_COUNT, (uint32_t)shot * TIMER_TICKS_PER_MS);
+}
+
+void sleep_ms(uint64_t ms)
+{
 	while (ms) {
 		uint32_t ticks = __atomic_load_n(&bsp_cpu.timer_ticks, __ATOMIC_RELAXED);
 		uint64_t shot = ms < TIMER_SHOT_MS ? ms : TIMER_SHOT_MS;
 
-		lapic_write(LAPIC_TIMER_COUNT, (uint32_t)shot * TIMER_TICKS_PER_MS);
+		timer_start(shot);
 		while (__atomic_load_n(&bsp_cpu.timer_ticks, __ATOMIC_RELAXED) == ticks)
 			gate(GATE_WAIT, (uint64_t)&bsp_cpu.timer_ticks, ticks);
 		ms -= shot;
 	}
-}
-
-void idle_forever(uint64_t heartbeat_ms)
-{
-	for (uint64_t n = 1; heartbeat_ms; n++) {
-		heartbeat(n);
-		sleep_ms(heartbeat_ms);
-	}
-	cpu_halt_forever();
 }

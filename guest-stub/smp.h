@@ -27,11 +27,14 @@ void smp_stop_others(void);
 /* tsc_after_ms - the TSC @ms from now; with an unknown frequency at least that (3 GHz is assumed). */
 uint64_t tsc_after_ms(uint64_t ms);
 
+/* lapic_enable - lets interrupts of other devices in; smp_start() and sleep_ms() do that themselves. */
+void lapic_enable(void);
+
+/* timer_start - one timer interrupt (VECTOR_TIMER) in @ms milliseconds, or in TIMER_SHOT_MS if that is sooner. */
+void timer_start(uint64_t ms);
+
 /* sleep_ms - halts the boot CPU for @ms milliseconds. */
 void sleep_ms(uint64_t ms);
-
-/* idle_forever - halts the boot CPU, with a heartbeat every @heartbeat_ms milliseconds unless that is 0. */
-_Noreturn void idle_forever(uint64_t heartbeat_ms);
 
 /* In ring 3 from ap_entry64. */
 _Noreturn void ap_main(struct cpu *cpu);

@@ -117,3 +117,18 @@ const char *start_read(uint64_t addr)
 	error = read_memmap(info);
 	return error ? error : read_cmdline(info->cmdline_paddr);
 }
+
+bool start_add_ram(uint64_t first, uint64_t end)
+{
+	struct ram_range *last = &start.ram[start.nr_ram - 1];
+
+	if (first < last->end || first >= end)
+		return false;
+	if (first > last->end && add_ram(first, end))
+		return false;
+	if (first == last->end) {
+		last->end = end;
+		start.ram_pages += end - first;
+	}
+	return true;
+}

@@ -16,7 +16,7 @@ struct ram_range {
 	uint64_t first, end;
 };
 
-/* Copied from the start info, which is not looked at again; constant after start_read(). */
+/* Copied from the start info, which is not looked at again; RAM grows by start_add_ram() alone. */
 struct start {
 	uint32_t nr_ram;
 	struct ram_range ram[MAX_RAM_RANGES]; /* ascending, not overlapping */
@@ -31,5 +31,11 @@ extern struct start start;
  * Returns null, or what is wrong with it.
  */
 const char *start_read(uint64_t info);
+
+/*
+ * start_add_ram - one more range, page frames [@first, @end), above all others; it may go on where the last one ends.
+ * False: it is not above them, or there are too many.
+ */
+bool start_add_ram(uint64_t first, uint64_t end);
 
 #endif /* GUEST_STUB_START_H */

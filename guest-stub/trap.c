@@ -194,6 +194,10 @@ void trap_handler(struct trap_frame *f)
 		cpu->timer_ticks++;
 		lapic_write(LAPIC_EOI, 0);
 		break;
+	case VECTOR_EVENTS:
+		cpu->event_interrupts++;
+		lapic_write(LAPIC_EOI, 0);
+		break;
 	case VECTOR_WAKE:
 		lapic_write(LAPIC_EOI, 0);
 		break;

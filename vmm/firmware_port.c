@@ -38,6 +38,8 @@ static int op_copy_out(void *machine, fw_gpa_t gpa, const void *src, size_t len)
 static void op_query(void *machine, struct fw_query *query)
 {
 	struct vm *vm = machine;
+	const struct dump_layout *layout = &vm->region.layout;
+	const struct dump_segment *last = &layout->segments[layout->nr_segments - 1];
 
 	query->memory = region_usable(&vm->region);
 	query->vcpus = vm->shared->nr_vcpus;
@@ -46,8 +48,9 @@ static void op_query(void *machine, struct fw_query *query)
 	query->tsc_khz = vm->tsc_khz;
 	query->dump_mode = vm->shared->dump_mode;
 	query->events_gsi = GSI_EVENTS;
-	query->memory_max = vm->region.layout.ram;
-	query->features = vm->grants.initial < vm->region.layout.ram ? FW_FEATURE_MEMORY_GROWS : 0;
+	query->memory_max = layout->ram;
+	query->features = vm->grants.initial < layout->ram ? FW_FEATURE_MEMORY_GROWS : 0;
+	query->memory_end = last->gpa + last->size;
 }
 
 static int32_t op_console_write(void *machine, const char *text, uint32_t len)

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,9 +97,22 @@ static void keep_complaints(char *text)
 	*to = '\0';
 }
 
+/* MiB that a VM had in the end, if it got memory while it ran; else 0. */
+static uint64_t added_memory(struct run *run, int generation)
+{
+	uint64_t bytes = 0;
+
+	event_log_update(&run->log);
+	for (const char *event = NULL;
+		(event = event_find(&run->log, "memory-added", generation, event)) != NULL;)
+		bytes = run_u64(run, event, "memory");
+	return bytes / MIB;
+}
+
 void run_judge(struct run *run, const char *path, int generation, unsigned flags, const char *console)
 {
-	char number[16], *argv[10];
+	char number[16], memory[24], *argv[12];
+	uint64_t mib = added_memory(run, generation);
 	struct output output;
 	size_t nr = 0;
 
@@ -108,6 +122,11 @@ void run_judge(struct run *run, const char *path, int generation, unsigned flags
 	argv[nr++] = arg(console ? console : run->console);
 	argv[nr++] = arg("--generation");
 	argv[nr++] = number;
+	if (mib) {
+		snprintf(memory, sizeof(memory), "%" PRIu64, mib);
+		argv[nr++] = arg("--memory");
+		argv[nr++] = memory;
+	}
 	if (flags & JUDGE_NO_REGISTERS)
 		argv[nr++] = arg("--no-registers");
 	if (flags & JUDGE_NO_FILL)

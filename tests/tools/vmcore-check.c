@@ -727,7 +727,7 @@ static bool parse_banner(struct judge *judge, const char *text, unsigned *ret_ge
 	if (!text || sscanf(text, ", %llu MiB, %u cpus, generation %u", &mib, &cpus, ret_generation) != 3)
 		return false;
 	if (*ret_generation == judge->generation) {
-		judge->want_mib = mib;
+		judge->want_mib = judge->want_mib ? judge->want_mib : mib;
 		judge->want_cpus = judge->want_cpus ? judge->want_cpus : cpus;
 	}
 	return true;
@@ -791,6 +791,7 @@ static bool retell(struct judge *judge, const char *kinds, enum kind instead)
 
 static const char usage[] =
 	"usage: vmcore-check [--fill KIND:FIRST-LAST:SEED]... [--expect-hole FIRST-LAST]... [--cpus N]\n"
+	"                    [--memory MIB]\n"
 	"                    [--console LOG [--generation N] [--no-fill] [--no-registers]]\n"
 	"                    [--holes KIND,...] [--zeros KIND,...] [--any KIND,...] [--any-registers] "
 	"FILE\n"
@@ -798,6 +799,7 @@ static const char usage[] =
 	"--console takes what must be there from the guest stub's output (of generation 0, or N): fills,\n"
 	"registers, number of vCPUs, size of memory.  A log that tells of no fill, or not of every vCPU's\n"
 	"registers, fails, unless --no-fill or --no-registers says that it has none to tell.\n"
+	"--memory: of a VM that got some while it ran; its banner tells what it began with.\n"
 	"--holes, --zeros: ranges filled with these kinds must be holes, or zeros: a selector left them "
 	"out.\n"
 	"--any: such ranges are not looked at.  --any-registers: registers are not compared, since the "
@@ -816,6 +818,7 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		{"fill", required_argument, NULL, 'f'},
 		{"expect-hole", required_argument, NULL, 'h'},
 		{"cpus", required_argument, NULL, 'c'},
+		{"memory", required_argument, NULL, 'm'},
 		{"console", required_argument, NULL, 'l'},
 		{"generation", required_argument, NULL, 'g'},
 		{"no-fill", no_argument, NULL, 'F'},
@@ -842,6 +845,9 @@ static bool parse_options(int argc, char **argv, struct judge *judge, struct ask
 		case 'c':
 			ok = parse_u64(optarg, 10, "", &end, &number) && number && number <= CPUS_MAX;
 			judge->want_cpus = (unsigned)number;
+			break;
+		case 'm':
+			ok = parse_u64(optarg, 10, "", &end, &judge->want_mib) && judge->want_mib;
 			break;
 		case 'g':
 			ok = parse_u64(optarg, 10, "", &end, &number) && number <= UINT32_MAX;

@@ -49,6 +49,7 @@ static void machine_query(void *machine, struct fw_query *query)
 	query->events_gsi = 13;
 	query->memory_max = 0x2233445566778899;
 	query->features = FW_FEATURE_MEMORY_GROWS;
+	query->memory_end = 0x33445566778899aa;
 }
 
 static int32_t machine_console_write(void *machine, const char *text, uint32_t len)

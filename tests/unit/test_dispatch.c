@@ -29,6 +29,7 @@ START_TEST(query_tells_the_version_the_calls_and_what_the_machine_is)
 	ck_assert_uint_eq(q.events_gsi, 13);
 	ck_assert_uint_eq(q.memory_max, 0x2233445566778899);
 	ck_assert_uint_eq(q.features, FW_FEATURE_MEMORY_GROWS);
+	ck_assert_uint_eq(q.memory_end, 0x33445566778899aa);
 }
 END_TEST
 
