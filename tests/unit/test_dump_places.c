@@ -124,7 +124,7 @@ static const struct way plain = {"vmapp", "none", "all", 1, DUMP_ORDER_ASCENDING
 
 static bool setup_small(struct dump_fixture *f, struct place *small)
 {
-	place_init(small, "size=16m");
+	place_init(small, "size=1m");
 	if (small->fd < 0) {
 		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
 		place_fini(small);
@@ -162,7 +162,7 @@ START_TEST(without_room_anywhere_the_memory_is_kept_and_the_message_says_what_is
 
 	if (!setup_small(&f, &small))
 		return;
-	place_init(&second, "size=8m");
+	place_init(&second, "size=512k");
 	engine = fixture_engine(&f);
 	engine.dir_fd = small.fd;
 	engine.fallback_dir_fd = _i ? second.fd : -1;
