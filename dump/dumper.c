@@ -38,11 +38,20 @@
  * long to fill it
  */
 #define RELEASED_STEP MIB(8)
+/* Where a request's directories are, in its descriptors. */
+static const enum dumper_fd dir_places[] = {DUMPER_FD_REGION_DIR, DUMPER_FD_DIR, DUMPER_FD_FALLBACK_DIR};
+#define NR_DIRS ARRAY_LEN(dir_places)
 
 /* One connection to the VMM; outlives each dump. */
 struct session {
 	int socket;
 	int proc_fd;
+	bool confined; /* to the directories of the first request */
+	size_t nr_dirs;
+	struct {
+		dev_t dev;
+		ino_t ino;
+	} dirs[NR_DIRS];               /* if confined: these */
 	pthread_mutex_t progress_lock; /* guards @progress_ns, and the order of progress messages */
 	uint64_t progress_ns;          /* when the last one was sent */
 	int released_fd;               /* of this dump's request; -1 = none */
@@ -191,11 +200,49 @@ static const char *check_given(int fd, const struct dump_record *record)
 	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? "the dump is no regular file" : NULL;
 }
 
-static const char *check_dir(int fd)
+static bool is_confined_to(const struct session *session, const struct stat *st)
 {
-	struct stat st;
+	for (size_t i = 0; i < session->nr_dirs; i++)
+		if (session->dirs[i].dev == st->st_dev && session->dirs[i].ino == st->st_ino)
+			return true;
+	return false;
+}
 
-	return fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ? "the dump directory is no directory" : NULL;
+/*
+ * Before the first byte of a guest is looked at: from here on this process reaches the directories that it was
+ * given, and no others.  A VMM sends the same ones each time.  NULL, or what is wrong.
+ */
+static const char *confine(struct session *session, const int fds[DUMPER_NR_FDS])
+{
+	int dir_fds[NR_DIRS], r;
+	struct stat st[NR_DIRS];
+	size_t nr = 0;
+
+	for (size_t i = 0; i < NR_DIRS; i++) {
+		int fd = fds[dir_places[i]];
+
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &st[nr]) < 0 || !S_ISDIR(st[nr].st_mode))
+			return "the dump directory is no directory";
+		if (session->confined && !is_confined_to(session, &st[nr]))
+			return "another directory than that of the first dump";
+		dir_fds[nr++] = fd;
+	}
+	if (session->confined)
+		return NULL;
+	r = sandbox_confine(dir_fds, nr);
+	if (r) {
+		log_debug("dumper: paths are not confined: %s", strerror(-r));
+		return NULL;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		session->dirs[i].dev = st[i].st_dev;
+		session->dirs[i].ino = st[i].st_ino;
+	}
+	session->nr_dirs = nr;
+	session->confined = true;
+	return NULL;
 }
 
 static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool resume)
@@ -221,11 +268,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 	}
 	wrong = check_region(engine.region_fd, &engine.record->layout);
 	if (!wrong)
-		wrong = check_dir(engine.region_dir_fd);
-	if (!wrong)
-		wrong = check_dir(engine.dir_fd);
-	if (!wrong && engine.fallback_dir_fd >= 0)
-		wrong = check_dir(engine.fallback_dir_fd);
+		wrong = confine(session, fds);
 	if (!wrong && engine.given_dump_fd >= 0)
 		wrong = check_given(engine.given_dump_fd, engine.record);
 	if (wrong) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dump/sandbox.c - see sandbox.h */
-#include "dump/sandbox.h"
+#include "dump/sandbox_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAVE_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAVE_SANITIZER 1
-#endif
 
 static int drop_capabilities(void)
 {
@@ -84,6 +75,10 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigaction),
+	/* sandbox_confine(): they only take away */
+	SCMP_SYS(landlock_create_ruleset),
+	SCMP_SYS(landlock_add_rule),
+	SCMP_SYS(landlock_restrict_self),
 	/* abort() of a failed assertion */
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),

@@ -4,6 +4,7 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/log.h"
+#include "dump/sandbox.h"
 #include "vmm/dump_dir.h"
 #include "vmm/exit_codes.h"
 #include "vmm/gate.h"
@@ -113,6 +114,19 @@ static void print_limit(const char *label, int resource)
 		printf("  %-32s %llu\n", label, (unsigned long long)limit.rlim_cur);
 }
 
+static void print_sandbox(void)
+{
+	int abi = sandbox_paths_abi();
+
+	printf("Dumper\n");
+	if (abi)
+		printf("  %-32s to its directories (Landlock, ABI %d)\n", "paths confined", abi);
+	else
+		printf("  %-32s no: this kernel has no Landlock, or it is off (CONFIG_SECURITY_LANDLOCK, "
+		       "lsm=)\n",
+			"paths confined");
+}
+
 int command_info(int argc, char **argv)
 {
 	struct utsname host;
@@ -130,6 +144,7 @@ int command_info(int argc, char **argv)
 	code = print_kvm();
 	memory = print_memory(dir);
 	print_gate();
+	print_sandbox();
 	printf("Limits\n");
 	print_limit("open files", RLIMIT_NOFILE);
 	print_limit("locked memory, bytes", RLIMIT_MEMLOCK);

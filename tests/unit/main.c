@@ -18,6 +18,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_record,
 	suite_dump_engine,
 	suite_dump_dumper,
+	suite_sandbox,
 	suite_dump_places,
 	suite_dump_ways,
 	suite_dump_faults,
