@@ -19,6 +19,12 @@
 struct guest_view {
 	int fd;                           /* the region's file; borrowed */
 	const struct dump_layout *layout; /* borrowed; has passed dump_layout_check */
+	/*
+	 * Memory that is elsewhere, e.g. in a dump: reads as guest_view_read() does, and @fd and @layout are
+	 * not looked at.  NULL = it is in @fd.
+	 */
+	int (*read)(void *arg, uint64_t gpa, void *buf, size_t len);
+	void *arg;
 };
 
 /*
@@ -31,7 +37,7 @@ int warn_unused guest_view_read(const struct guest_view *view, uint64_t gpa, voi
 typedef void guest_view_block_fn(void *arg, const void *entries, uint64_t first, uint64_t count);
 
 /*
- * guest_view_array - read entries [@first, @end) of an array of @size-byte entries at @gpa in blocks of
+ * guest_view_array - for views of a file: read entries [@first, @end) of an array of @size-byte entries at @gpa in blocks of
  * at most 256 KiB, and give each to @fn, in ascending order.
  * @size: a power of two, at most 4096.
  * Errors: -EFAULT if entries [0, @end) are not all inside one segment of RAM, before any call of @fn;

@@ -48,7 +48,7 @@ struct fuzz_guest *fuzz_guest_init(const uint8_t *records, size_t size)
 	if (guest.view.fd < 0) {
 		must(!dump_layout_init(&guest.layout, FUZZ_RAM, FUZZ_HOLE_START, FUZZ_HOLE_END),
 			"a layout");
-		guest.view = (struct guest_view){ram_file(&guest.layout), &guest.layout};
+		guest.view = (struct guest_view){.fd = ram_file(&guest.layout), .layout = &guest.layout};
 	}
 	memset(guest.ram, 0, sizeof(guest.ram));
 	while (size) {
