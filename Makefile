@@ -64,6 +64,7 @@ UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 KVM_OBJ := $(KVM_SRC:%.c=$(B)/%.o)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
+REDUMP := $(B)/tests/linux/redump
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 
 MINIVMM := $(B)/minivmm
@@ -115,7 +116,7 @@ $(STUB): $(STUB_OBJ) guest-stub/stub.lds
 
 # ---- tests and bench ----------------------------------------------------------------------------
 
-$(B)/tests/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
+$(B)/tests/unit-tests: $(UNIT_OBJ) $(B)/tests/linux/mini.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
@@ -125,6 +126,10 @@ $(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
 
 # A fuzz target is built here as a plain program that replays files; docs/testing.md tells how to fuzz.
 $(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(REDUMP): $(B)/tests/linux/redump.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

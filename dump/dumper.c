@@ -72,6 +72,7 @@ static struct dumper_event make_event(const struct dump_engine *engine, enum dum
 
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
 		event.excluded[i] = engine->excluded[i];
+	memcpy(event.reasons, engine->reasons, sizeof(event.reasons));
 	return event;
 }
 

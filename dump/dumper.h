@@ -16,6 +16,7 @@
 #ifndef DUMP_DUMPER_H
 #define DUMP_DUMPER_H
 
+#include "dump/linux_pages.h"
 #include "dump/record.h"
 #include "dump/vmcore.h"
 
@@ -53,6 +54,7 @@ struct dumper_event {
 	uint64_t dumped;   /* bytes of guest memory written into the dump */
 	uint64_t file_bytes; /* DUMPER_DONE: host memory that the dump occupies (st_blocks) */
 	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that dump_selectors[n] was the first to exclude */
+	uint64_t reasons[LINUX_REASONS];         /* pages that `linux` excluded, by enum linux_reason */
 	uint32_t distrusted; /* DUMPER_DONE: selectors that kept every page (bit n), as @text tells */
 	uint32_t pad2;
 	/*

@@ -159,6 +159,7 @@ void engine_save_selection(struct dump_engine *engine)
 	trailer->distrusted = engine->distrusted;
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
 		trailer->excluded[i] = atomic_load(&engine->excluded[i]);
+	memcpy(trailer->reasons, engine->reasons, sizeof(engine->reasons));
 	memcpy(trailer->distrust, engine->distrust, sizeof(trailer->distrust));
 }
 
@@ -171,6 +172,8 @@ static void load_selection(struct dump_engine *engine)
 	engine->distrusted = trailer->distrusted & ((1u << VMCORE_SELECTORS_MAX) - 1);
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
 		engine->excluded[i] = u64_min(trailer->excluded[i], pages);
+	for (size_t i = 0; i < LINUX_REASONS; i++)
+		engine->reasons[i] = u64_min(trailer->reasons[i], pages);
 	memcpy(engine->distrust, trailer->distrust, sizeof(engine->distrust) - 1);
 }
 
@@ -249,6 +252,7 @@ static void engine_init(struct dump_engine *engine)
 		.chunk = record->options.chunk,
 		.nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk),
 		.workers = engine_workers(&record->options),
+		.selectors = record->options.selectors,
 		.strategy = &dump_strategies[record->options.strategy],
 		.dump_fd = -1,
 		.out_dir_fd = engine->dir_fd,
@@ -306,6 +310,7 @@ int dump_engine_run(struct dump_engine *engine)
 
 	engine_init(engine);
 	engine_mark(engine, DUMP_MOMENT_DUMP_START);
+	engine_look_at_guest(engine);
 	r = vmcore_head_create(engine->record, &engine->head, &engine->head_len, &engine->timeline_off);
 	if (r)
 		dump_engine_fail(engine, r, "cannot make the head of the dump");

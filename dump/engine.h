@@ -15,6 +15,7 @@
 #ifndef DUMP_ENGINE_H
 #define DUMP_ENGINE_H
 
+#include "dump/linux_pages.h"
 #include "dump/publish.h"
 #include "dump/record.h"
 #include "dump/tail.h"
@@ -63,6 +64,7 @@ struct dump_engine {
 	uint64_t timeline_off; /* file offset of the timeline text */
 	unsigned char *ram;    /* the region's RAM, mapped shared: reading a hole here would allocate it */
 	struct publish_names names;
+	struct vmcoreinfo vmcoreinfo; /* of the guest's Linux; empty = none */
 
 	/* Selectors clear bits of tail.selected, before the strategy runs: what belongs in the dump. */
 	struct dump_tail tail;
@@ -72,9 +74,11 @@ struct dump_engine {
 	 * finds.  Either tail.selected itself or memory of its own.  bitmap_next() while threads run.
 	 */
 	uint64_t *copy;
+	uint32_t selectors; /* the record's; a selector that cannot do its work may add another one */
 	_Atomic uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages, by the first selector to exclude them */
 	uint32_t distrusted;                             /* selectors that kept everything: a mask */
 	char distrust[128];                              /* why; "" = all could be believed */
+	uint64_t reasons[LINUX_REASONS];                 /* pages that `linux` excluded, by reason */
 	uint64_t list_ignored;                           /* tuples of the list that named no page of RAM */
 
 	/* The last run that dump_engine_extent found; empty at first. */
@@ -174,5 +178,6 @@ int strategy_hybrid(struct dump_engine *engine);
 int select_zero(struct dump_engine *engine, uint64_t index, uint64_t *ret_excluded);
 int select_list(struct dump_engine *engine);
 int select_pages(struct dump_engine *engine);
+int select_linux(struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_H */

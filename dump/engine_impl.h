@@ -20,6 +20,9 @@ uint32_t engine_workers(const struct dump_options *options);
 
 void engine_mark(struct dump_engine *engine, enum dump_moment moment);
 
+/* Finds VMCOREINFO, if the guest has it: engine->vmcoreinfo and the record's copy. */
+void engine_look_at_guest(struct dump_engine *engine);
+
 /* What the selectors did, into the trailer; the state that is set next makes it valid. */
 void engine_save_selection(struct dump_engine *engine);
 

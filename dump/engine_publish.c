@@ -31,6 +31,7 @@ static int seal_region(struct dump_engine *engine)
 	seal->trailer->distrusted = from->distrusted;
 	memcpy(seal->trailer->excluded, from->excluded, sizeof(from->excluded));
 	memcpy(seal->trailer->distrust, from->distrust, sizeof(from->distrust));
+	memcpy(seal->trailer->reasons, from->reasons, sizeof(from->reasons));
 	r = dump_tail_set_state(seal, VMCORE_STATE_DUMPING);
 	if (r)
 		return dump_engine_fail(

@@ -4,7 +4,7 @@
  * memory.  It lies in a memfd that the VMM creates and that both processes map.
  *
  * The VMM fills it before it sends it; afterwards only the timeline changes (atomics, written by
- * whichever process sees the moment).  Both ends are the same binary, so the structs need no
+ * whichever process sees the moment), and what the dumper finds of a Linux guest.  Both ends are the same binary, so the structs need no
  * versioning between them; what reaches a file is encoded by dump/vmcore.c.
  *
  * The strings and numbers that come from the guest are hostile: bounded here, never trusted.
@@ -13,6 +13,7 @@
 #define DUMP_RECORD_H
 
 #include "dump/layout.h"
+#include "dump/vmcoreinfo.h"
 #include "firmware/abi.h"
 
 #include <stdatomic.h>
@@ -62,7 +63,7 @@ const char *dump_order_name(size_t order); /* NULL from DUMP_ORDER_NR on */
 /* How to dump.  Indexes are into the tables of dump/tables.h. */
 struct dump_options {
 	uint32_t strategy;  /* index into dump_strategies[] */
-	uint32_t selectors; /* bit n = dump_selectors[n]: dump/select.h */
+	uint32_t selectors; /* bit n = dump_selectors[n], and a level: dump/select.h */
 	uint32_t workers;   /* threads, 1..64; 0 = one for every two CPUs of the host, 1..4 */
 	uint32_t sink;      /* index into dump_sinks[] */
 	uint32_t level;     /* of the sink's compression: 1 .. DUMP_LEVEL_MAX; 0 = 1 */
@@ -123,6 +124,9 @@ struct dump_record {
 	char panic_string[FW_PANIC_STRING_MAX];
 	struct fw_regs regs[FW_PANIC_REGS_MAX];
 	_Atomic uint64_t moments[DUMP_MOMENT_NR];
+	/* The dumper's: what it found in the memory of a Linux guest; 0 bytes before and without. */
+	uint32_t vmcoreinfo_len;
+	char vmcoreinfo[VMCOREINFO_TEXT_MAX];
 	struct dump_cpu cpus[];
 };
 

@@ -21,18 +21,55 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* The selector named by the @len bytes at @name without blanks around them; its bit, or 0. */
+/* Decimal, 0 .. DUMP_SELECT_LEVEL_MAX, one or two digits. */
+static bool parse_level(const char *text, size_t len, uint32_t *ret)
+{
+	uint32_t value = 0;
+
+	if (!len || len > 2)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (uint32_t)(text[i] - '0');
+	}
+	*ret = value;
+	return value <= DUMP_SELECT_LEVEL_MAX;
+}
+
+/* What @level of the selector `linux` is as a set; bit 0 of it is the selector `zero`'s work. */
+static uint32_t set_of_level(uint32_t level)
+{
+	if (!level)
+		return DUMP_SELECT_ALL;
+	return DUMP_SELECT_LINUX | level << DUMP_SELECT_LEVEL_SHIFT | (level & 1 ? DUMP_SELECT_ZERO : 0);
+}
+
+/* The selector named by the @len bytes at @name without blanks around them, as a set; or 0. */
 static uint32_t find_selector(const char *name, size_t len)
 {
+	const char *colon;
+	size_t name_len;
+
 	while (len && is_blank(*name)) {
 		name++;
 		len--;
 	}
 	while (len && is_blank(name[len - 1]))
 		len--;
-	for (size_t i = 0; i < dump_nr_selectors; i++)
-		if (strlen(dump_selectors[i].name) == len && !memcmp(dump_selectors[i].name, name, len))
-			return 1u << i;
+	colon = memchr(name, ':', len);
+	name_len = colon ? (size_t)(colon - name) : len;
+	for (size_t i = 0; i < dump_nr_selectors; i++) {
+		uint32_t level = DUMP_SELECT_LEVEL_MAX;
+
+		if (strlen(dump_selectors[i].name) != name_len ||
+			memcmp(dump_selectors[i].name, name, name_len))
+			continue;
+		if (colon && (1u << i != DUMP_SELECT_LINUX ||
+				     !parse_level(colon + 1, len - name_len - 1, &level)))
+			return 0;
+		return 1u << i == DUMP_SELECT_LINUX ? set_of_level(level) : 1u << i;
+	}
 	return 0;
 }
 
@@ -42,11 +79,13 @@ int dump_select_parse(const char *text, uint32_t *ret_mask)
 
 	for (;;) {
 		size_t len = strcspn(text, ",");
-		uint32_t bit = find_selector(text, len);
+		uint32_t bits = find_selector(text, len);
 
-		if (!bit)
+		if (!bits)
 			return -EINVAL;
-		mask |= bit;
+		if (bits >> DUMP_SELECT_LEVEL_SHIFT)
+			mask &= DUMP_SELECT_SET; /* the last level counts */
+		mask |= bits;
 		if (!text[len])
 			break;
 		text += len + 1;
@@ -61,16 +100,24 @@ void dump_select_format(uint32_t mask, char *buf, size_t size)
 
 	if (size)
 		buf[0] = '\0';
-	for (size_t i = 0; i < dump_nr_selectors && len < size; i++)
-		if (mask & 1u << i)
-			len += (size_t)snprintf(
-				buf + len, size - len, "%s%s", len ? "," : "", dump_selectors[i].name);
+	for (size_t i = 0; i < dump_nr_selectors && len < size; i++) {
+		if (!(mask & 1u << i))
+			continue;
+		len += (size_t)snprintf(
+			buf + len, size - len, "%s%s", len ? "," : "", dump_selectors[i].name);
+		if (1u << i == DUMP_SELECT_LINUX && len < size)
+			len += (size_t)snprintf(buf + len, size - len, ":%u", dump_select_level(mask));
+	}
 }
 
 bool dump_select_is_valid(uint32_t mask)
 {
-	return mask && !(mask >> dump_nr_selectors) &&
-	       (mask == DUMP_SELECT_ALL || !(mask & DUMP_SELECT_ALL));
+	uint32_t set = mask & DUMP_SELECT_SET;
+	uint32_t level = dump_select_level(mask);
+
+	return set && !(set >> dump_nr_selectors) && mask >> DUMP_SELECT_LEVEL_SHIFT == level &&
+	       (set == DUMP_SELECT_ALL || !(set & DUMP_SELECT_ALL)) &&
+	       !!(set & DUMP_SELECT_LINUX) == !!level && (!(level & 1) || set & DUMP_SELECT_ZERO);
 }
 
 /* ---- the run -------------------------------------------------------------------------------------- */
@@ -101,7 +148,7 @@ static int make_copy(struct dump_engine *engine)
 {
 	engine->copy = engine->tail.selected;
 	for (size_t i = 0; i < dump_nr_selectors; i++)
-		if (engine->record->options.selectors & 1u << i && dump_selectors[i].chunk)
+		if (engine->selectors & 1u << i && dump_selectors[i].chunk)
 			engine->copy = NULL;
 	if (engine->copy)
 		return 0;
@@ -120,7 +167,7 @@ int dump_select_prepare(struct dump_engine *engine)
 		uint64_t before = left;
 		int r;
 
-		if (!(engine->record->options.selectors & 1u << i) || !dump_selectors[i].prepare)
+		if (!(engine->selectors & 1u << i) || !dump_selectors[i].prepare)
 			continue;
 		r = dump_selectors[i].prepare(engine);
 		if (r)
@@ -133,6 +180,9 @@ int dump_select_prepare(struct dump_engine *engine)
 
 int dump_select_resume(struct dump_engine *engine)
 {
+	/* as select_linux() did */
+	if (engine->distrusted & engine->selectors & DUMP_SELECT_LINUX)
+		engine->selectors |= DUMP_SELECT_ZERO;
 	return make_copy(engine);
 }
 
@@ -149,7 +199,7 @@ int dump_select_chunk(struct dump_engine *engine, uint64_t index)
 		uint64_t excluded = 0;
 		int r;
 
-		if (!(engine->record->options.selectors & 1u << i) || !dump_selectors[i].chunk)
+		if (!(engine->selectors & 1u << i) || !dump_selectors[i].chunk)
 			continue;
 		r = dump_selectors[i].chunk(engine, index, &excluded);
 		if (r)
@@ -163,7 +213,7 @@ int dump_select_chunk(struct dump_engine *engine, uint64_t index)
 
 int select_list(struct dump_engine *engine)
 {
-	const struct guest_view view = {engine->region_fd, &engine->layout};
+	const struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
 	autofree uint64_t *wanted = calloc(nr_words(engine), sizeof(*wanted));
 	const char *why;
 
@@ -181,7 +231,7 @@ int select_list(struct dump_engine *engine)
 
 int select_pages(struct dump_engine *engine)
 {
-	const struct guest_view view = {engine->region_fd, &engine->layout};
+	const struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
 	const struct fw_panic *panic = &engine->record->panic;
 	autofree uint64_t *unused = calloc(nr_words(engine), sizeof(*unused));
 	const char *why;

@@ -9,7 +9,8 @@
  * A page is kept if every selector keeps it; it counts for the first one, in the order of the table,
  * that does not.  A selector that cannot believe the guest keeps every page, and that is told.
  *
- * Selectors are a set: bit n of a mask is dump_selectors[n].  `all` (bit 0) stands alone.
+ * Selectors are a set in one word: bit n is dump_selectors[n], `all` (bit 0) stands alone.  Above the set
+ * is the level of the one that has levels, `linux:31`, 0 without it.  `zero` is what its bit 0 is.
  */
 #ifndef DUMP_SELECT_H
 #define DUMP_SELECT_H
@@ -23,18 +24,29 @@
 struct dump_engine;
 
 #define DUMP_SELECT_ALL 1u
+#define DUMP_SELECT_ZERO 2u
+#define DUMP_SELECT_LINUX 16u
+#define DUMP_SELECT_SET 0xffu /* VMCORE_SELECTORS_MAX of them */
+#define DUMP_SELECT_LEVEL_SHIFT 8
+#define DUMP_SELECT_LEVEL_MAX 31u
 /* our choice: buffers for dump_select_format that are always large enough */
 #define DUMP_SELECT_TEXT 64
 
 /*
  * dump_select_parse - read names separated by commas, blanks around them allowed, e.g. "pages, zero".
- * `all` beside others says nothing, and is dropped.
- * Errors: -EINVAL for an unknown or missing name; *ret_mask is then unchanged.
+ * `all` beside others says nothing, and is dropped; so is linux:0.  linux stands for linux:31.
+ * Errors: -EINVAL for an unknown or missing name, or a level that is none; *ret_mask is then unchanged.
  */
 int warn_unused dump_select_parse(const char *text, uint32_t *ret_mask);
 
 /* Writes what dump_select_parse() would read back as @mask, a valid one, e.g. "zero,pages". */
 void dump_select_format(uint32_t mask, char *buf, size_t size);
+
+/* The level of `linux`. */
+static inline uint32_t dump_select_level(uint32_t mask)
+{
+	return mask >> DUMP_SELECT_LEVEL_SHIFT & DUMP_SELECT_LEVEL_MAX;
+}
 
 /* True for what dump_select_parse() can give. */
 bool dump_select_is_valid(uint32_t mask);

@@ -45,6 +45,9 @@ const struct dump_selector dump_selectors[] = {
 	{"zero", "drops pages of nothing but zeros", NULL, select_zero},
 	{"list", "only the pages that the guest's panic call lists", select_list, NULL},
 	{"pages", "drops pages that are free by the guest's page descriptors", select_pages, NULL},
+	{"linux", "linux:LEVEL drops what makedumpfile's level 1..31 does, of any Linux guest",
+		select_linux, NULL},
 };
 const size_t dump_nr_selectors = ARRAY_LEN(dump_selectors);
+_Static_assert(LINUX_REASONS <= VMCORE_REASONS_MAX, "reasons have numbers in the file");
 _Static_assert(ARRAY_LEN(dump_selectors) <= VMCORE_SELECTORS_MAX, "selectors have numbers in the file");

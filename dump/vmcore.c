@@ -208,6 +208,8 @@ static size_t append_notes(struct head *head, const struct dump_record *record)
 		append_prstatus(head, i, &record->cpus[i]);
 	for (uint32_t i = 0; i < record->nr_cpus; i++)
 		append_qemu(head, &record->cpus[i]);
+	if (record->vmcoreinfo_len && record->vmcoreinfo_len <= VMCOREINFO_TEXT_MAX)
+		append_note(head, "VMCOREINFO", 0, record->vmcoreinfo, record->vmcoreinfo_len);
 	append_meta(head, record);
 	vmcore_timeline(record, timeline);
 	timeline_off = append_note(
@@ -265,8 +267,9 @@ static size_t head_bound(const struct dump_record *record)
 	size_t per_cpu = sizeof(struct prstatus) + sizeof(struct qemu_cpu) + sizeof(struct vmcore_raw) +
 			 DUMP_RAW_MAX + 128 /* three note headers with names */;
 
-	return PAGE_SIZE_4K /* ELF and program headers, our headers */ + sizeof(struct vmcore_meta) +
-	       VMCORE_TIMELINE_BYTES + sizeof(record->regs) + record->nr_cpus * per_cpu;
+	return PAGE_SIZE_4K /* ELF and program headers, our headers */ + VMCOREINFO_TEXT_MAX +
+	       sizeof(struct vmcore_meta) + VMCORE_TIMELINE_BYTES + sizeof(record->regs) +
+	       record->nr_cpus * per_cpu;
 }
 
 int vmcore_head_create(const struct dump_record *record, unsigned char **ret_head, size_t *ret_bytes,
@@ -351,7 +354,8 @@ void vmcore_trailer_init(struct vmcore_trailer *trailer, const struct dump_recor
 	trailer->tail = record->layout.tail;
 	trailer->chunk = record->options.chunk;
 	trailer->places = vmcore_places(&record->layout, record->options.chunk);
-	trailer->selectors = record->options.selectors;
+	trailer->selectors = record->options.selectors & DUMP_SELECT_SET;
+	trailer->linux_level = dump_select_level(record->options.selectors);
 	memcpy(trailer->segments, record->layout.segments, sizeof(trailer->segments));
 	copy_text(trailer->name, sizeof(trailer->name), record->name);
 	atomic_store_explicit(&trailer->state, VMCORE_STATE_PREPARING, memory_order_release);

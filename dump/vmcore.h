@@ -110,6 +110,9 @@ struct vmcore_raw {
 /* our choice: selectors that the trailer has counters for */
 #define VMCORE_SELECTORS_MAX 8
 
+/* our choice: reasons of the selector `linux` that the trailer has counters for */
+#define VMCORE_REASONS_MAX 8
+
 /* Start of the last 4 KiB of the file; what follows it there is 0. */
 struct vmcore_trailer {
 	char magic[8];
@@ -127,13 +130,15 @@ struct vmcore_trailer {
 	struct vmcore_places places;
 	struct dump_segment segments[DUMP_SEGMENTS_MAX];
 	char name[96]; /* base name of the dump, the same in region and dump */
-	/* The selectors, by number: 0 all, 1 zero, 2 list, 3 pages.  Final when the state is. */
+	/* The selectors, by number: 0 all, 1 zero, 2 list, 3 pages, 4 linux.  Final when the state is. */
 	uint32_t selectors;  /* bit n: selector n was asked for */
 	uint32_t distrusted; /* bit n: it kept every page, because it could not believe the guest */
 	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that selector n was the first to exclude */
 	char distrust[128];                      /* why, in words; NUL-terminated */
 	uint32_t flags;                          /* VMCORE_FLAG_* */
-	uint32_t pad;
+	/* Selector `linux`: its level, 0 without it, and why it left out what it left out. */
+	uint32_t linux_level;
+	uint64_t reasons[VMCORE_REASONS_MAX]; /* pages, by enum linux_reason */
 };
 
 /* Number of chunks of @chunk bytes; the last one may be short.  Both numbers are valid ones. */
@@ -208,6 +213,8 @@ VMCORE_OFFSET_ASSERT(vmcore_trailer, selectors, 400);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, excluded, 408);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, distrust, 472);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, flags, 600);
-VMCORE_SIZE_ASSERT(vmcore_trailer, 608);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, linux_level, 604);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, reasons, 608);
+VMCORE_SIZE_ASSERT(vmcore_trailer, 672);
 
 #endif /* DUMP_VMCORE_H */

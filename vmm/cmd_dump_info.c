@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/linux_pages.h"
 #include "dump/tables.h"
 #include "vmm/exit_codes.h"
 #include "vmm/guest.h"
@@ -128,6 +129,10 @@ static void print_excluded(const struct vmcore_trailer *trailer, uint64_t total)
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++) {
 		snprintf(label, sizeof(label), "  by %s", dump_selector_name(i));
 		print_count(label, u64_min(trailer->excluded[i], total), total);
+	}
+	for (size_t i = 0; i < LINUX_REASONS; i++) {
+		snprintf(label, sizeof(label), "    %s", linux_reason_name(i));
+		print_count(label, u64_min(trailer->reasons[i], total), total);
 	}
 	if (trailer->distrust[0])
 		clean_field("  all kept because", trailer->distrust, sizeof(trailer->distrust));

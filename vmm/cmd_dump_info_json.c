@@ -3,6 +3,7 @@
 #include "vmm/cmd_dump_info.h"
 
 #include "dump/publish.h"
+#include "dump/linux_pages.h"
 #include "vmm/json.h"
 
 #include <sys/stat.h>
@@ -67,6 +68,13 @@ static void put_excluded(struct json *json, const struct vmcore_trailer *trailer
 		if (trailer->selectors >> i & 1)
 			json_u64(json, dump_selector_name(i), trailer->excluded[i]);
 	json_end(json);
+	if (trailer->linux_level) {
+		json_object(json, "linux");
+		json_u64(json, "level", trailer->linux_level);
+		for (size_t i = 0; i < LINUX_REASONS; i++)
+			json_u64(json, linux_reason_name(i), trailer->reasons[i]);
+		json_end(json);
+	}
 	json_text(json, "distrust", trailer->distrust);
 }
 

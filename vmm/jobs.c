@@ -251,6 +251,10 @@ static void report_excluded(const struct dump_job *job)
 		if (event->excluded[i])
 			log_info("generation %u: %" PRIu64 " pages excluded by selector %s",
 				job->generation, event->excluded[i], dump_selectors[i].name);
+	for (size_t i = 0; i < LINUX_REASONS; i++)
+		if (event->reasons[i])
+			log_info("generation %u: of them, %" PRIu64 " %s pages", job->generation,
+				event->reasons[i], linux_reason_name(i));
 	if (event->text[0])
 		log_warn("generation %u: %s", job->generation, event->text);
 }

@@ -29,6 +29,9 @@ Suite *suite_options(void);
 Suite *suite_pagewalk(void);
 Suite *suite_select(void);
 Suite *suite_dump_select(void);
+Suite *suite_vmcoreinfo(void);
+Suite *suite_linux_pages(void);
+Suite *suite_linux_dump(void);
 
 Suite *suite_config(void);
 Suite *suite_bus(void);

@@ -23,6 +23,8 @@
 #define ZERO 1
 #define LIST 2
 #define PAGES 3
+#define LINUX 4
+#define LEVEL(n) ((n) << DUMP_SELECT_LEVEL_SHIFT)
 
 /* RAM: 0 .. 5 MiB and 4 GiB .. ; page n of RAM offset */
 #define HOLE MIB(5)
@@ -331,9 +333,16 @@ START_TEST(sets_of_selectors_are_read_and_written)
 		{" list ,\tzero ", "zero,list", 1 << ZERO | 1 << LIST},
 		{"all,pages", "pages", 1 << PAGES},
 		{"zero,zero,all,zero", "zero", 1 << ZERO},
+		{"linux", "zero,linux:31", 1 << ZERO | 1 << LINUX | LEVEL(31)},
+		{"linux:31", "zero,linux:31", 1 << ZERO | 1 << LINUX | LEVEL(31)},
+		{" linux:8 , pages", "pages,linux:8", 1 << PAGES | 1 << LINUX | LEVEL(8)},
+		{"linux:2,linux:4", "linux:4", 1 << LINUX | LEVEL(4)},
+		{"linux:0", "all", 1},
+		{"zero,linux:00", "zero", 1 << ZERO},
 	};
-	static const char *const bad[] = {
-		"", ",", "zero,", ",zero", "zero,,pages", "ze ro", "Zero", "none", "al"};
+	static const char *const bad[] = {"", ",", "zero,", ",zero", "zero,,pages", "ze ro", "Zero", "none",
+		"al", "linux:32", "linux:", "linux:-1", "linux:031", "linux: 3", "linux:1x", "zero:1",
+		"all:0", ":3"};
 	char text[DUMP_SELECT_TEXT], tiny[4];
 	uint32_t mask;
 
@@ -350,7 +359,11 @@ START_TEST(sets_of_selectors_are_read_and_written)
 		ck_assert_uint_eq(mask, 77);
 	}
 	ck_assert(!dump_select_is_valid(0) && !dump_select_is_valid(3) && !dump_select_is_valid(1u << 31));
-	dump_select_format((1u << dump_nr_selectors) - 2, text, sizeof(text));
+	ck_assert(!dump_select_is_valid(1 << LINUX));
+	ck_assert(!dump_select_is_valid(1 << LINUX | LEVEL(31)));
+	ck_assert(!dump_select_is_valid(1 << ZERO | LEVEL(2)));
+	ck_assert(!dump_select_is_valid(1 << LINUX | LEVEL(32)));
+	dump_select_format(((1u << dump_nr_selectors) - 2) | LEVEL(31), text, sizeof(text));
 	ck_assert_uint_lt(strlen(text), sizeof(text) - 1);
 	dump_select_format(1 << PAGES | 1 << ZERO, tiny, sizeof(tiny));
 	ck_assert_str_eq(tiny, "zer");
@@ -363,6 +376,9 @@ START_TEST(selectors_keep_their_numbers)
 	ck_assert_str_eq(dump_selectors[ZERO].name, "zero");
 	ck_assert_str_eq(dump_selectors[LIST].name, "list");
 	ck_assert_str_eq(dump_selectors[PAGES].name, "pages");
+	ck_assert_str_eq(dump_selectors[LINUX].name, "linux");
+	ck_assert_uint_eq(DUMP_SELECT_ZERO, 1 << ZERO);
+	ck_assert_uint_eq(DUMP_SELECT_LINUX, 1 << LINUX);
 }
 END_TEST
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/engine_guest.c - what the crashed guest's memory tells about its kernel, before any of it is moved.
+ *
+ * It is kept in the crash record: a dumper that goes on after another one finds memory missing.
+ */
+#include "dump/engine_impl.h"
+
+#include "dump/base/log.h"
+#include "dump/linux_kernel.h"
+#include "dump/pagewalk.h"
+
+#include <string.h>
+
+/* Intel SDM vol. 1 3.3.7.1: addresses of the upper half, where Linux and most other kernels live */
+#define UPPER_HALF 0xffff800000000000ull
+
+/*
+ * Looking for VMCOREINFO in the memory of a guest that cannot have it would cost each crash some
+ * milliseconds for each GiB.  A kernel in the upper half has its interrupt table there, or was there last
+ * if it has thrown that away to reset the machine.
+ */
+static bool may_be_linux(const struct dump_record *record)
+{
+	for (uint32_t i = 0; i < record->nr_cpus; i++) {
+		const struct dump_cpu *cpu = &record->cpus[i];
+
+		if (cpu->saved && cpu->cr[0] & PAGEWALK_CR0_PG &&
+			(cpu->idt.base >= UPPER_HALF || cpu->rip >= UPPER_HALF))
+			return true;
+	}
+	return false;
+}
+
+void engine_look_at_guest(struct dump_engine *engine)
+{
+	struct dump_record *record = engine->record;
+	struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
+	uint32_t len = record->vmcoreinfo_len;
+	int r;
+
+	/* what an earlier dumper has found, if that is what it looks like */
+	if (len && len <= VMCOREINFO_TEXT_MAX && vmcoreinfo_set(&engine->vmcoreinfo, record->vmcoreinfo, len))
+		return;
+	record->vmcoreinfo_len = 0;
+	if (!may_be_linux(record))
+		return;
+	r = vmcoreinfo_scan(&view, engine->workers, linux_kernel_accepts, &view, &engine->vmcoreinfo);
+	if (r < 0)
+		log_debug("looking for VMCOREINFO: %s", strerror(-r));
+	memcpy(record->vmcoreinfo, engine->vmcoreinfo.text, engine->vmcoreinfo.len);
+	record->vmcoreinfo_len = (uint32_t)engine->vmcoreinfo.len;
+}

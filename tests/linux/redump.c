@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/linux/redump.c - a crash out of somebody else's vmcore: its memory becomes a region, its registers a
+ * crash record, and the dump engine makes of them what it would make of a guest of ours.
+ *
+ *      redump VMCORE DIR NAME SELECT [STRATEGY [SINK]]     writes DIR/NAME.vmcore; DIR is on tmpfs
+ *
+ * Memory below 16 MiB in one piece that stands alone is firmware, and left out.  Prints how long the engine
+ * took from its start to the end of the selection and to the dump's publication.
+ */
+#include "dump/base/io.h"
+#include "dump/engine.h"
+#include "dump/reader.h"
+#include "dump/select.h"
+#include "dump/sink.h"
+#include "dump/tables.h"
+#include "dump/zero_pages.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ALONE MIB(16)
+
+static void die(const char *what, int error)
+{
+	fprintf(stderr, "redump: %s: %s\n", what, error ? strerror(-error) : "");
+	exit(1);
+}
+
+/* RAM of @reader as a layout; small gaps, like the one below 1 MiB, become holes of RAM. */
+static void make_layout(const struct reader *reader, struct dump_layout *ret)
+{
+	uint64_t low = 0, high = 0;
+
+	for (size_t i = 0; i < reader->core.nr_segments; i++) {
+		const struct core_segment *seg = &reader->core.segments[i];
+		uint64_t end = seg->gpa + seg->size;
+
+		if (seg->gpa >= GIB(4))
+			high = u64_max(high, end - GIB(4));
+		else if (seg->size >= ALONE || seg->gpa < MIB(1))
+			low = u64_max(low, end);
+	}
+	if (dump_layout_init(ret, low + high, high ? low : GIB(4), GIB(4)))
+		die("a layout of this memory", 0);
+}
+
+static void copy_memory(struct reader *reader, const struct dump_layout *layout, int fd)
+{
+	static unsigned char block[64 * PAGE_SIZE_4K] __attribute__((aligned(4096)));
+
+	for (uint32_t i = 0; i < layout->nr_segments; i++) {
+		const struct dump_segment *seg = &layout->segments[i];
+
+		for (uint64_t at = 0; at < seg->size; at += sizeof(block)) {
+			uint64_t len = u64_min(sizeof(block), seg->size - at), zero;
+
+			if (reader_read(reader, seg->gpa + at, block, len))
+				continue;
+			zero = zero_pages(block, len / PAGE_SIZE_4K);
+			for (uint64_t page = 0; page < len / PAGE_SIZE_4K; page++)
+				if (!(zero >> page & 1) &&
+					io_pwrite_full(fd, block + page * PAGE_SIZE_4K, PAGE_SIZE_4K,
+						layout->head + seg->off + at + page * PAGE_SIZE_4K))
+					die("writing the region", -errno);
+		}
+	}
+}
+
+static void take_cpus(const struct reader *reader, struct dump_record *record)
+{
+	for (uint32_t i = 0; i < record->nr_cpus; i++) {
+		memcpy(&record->cpus[i], &reader->metadata.cpus[i].regs, sizeof(struct core_regs));
+		record->cpus[i].saved = reader->metadata.cpus[i].has_system;
+	}
+}
+
+static uint32_t find_strategy(const char *name)
+{
+	for (uint32_t i = 0; i < dump_nr_strategies; i++)
+		if (!strcmp(dump_strategies[i].name, name))
+			return i;
+	die("no such strategy", 0);
+	return 0;
+}
+
+static double ms_of(const struct dump_record *record, enum dump_moment moment)
+{
+	return (double)(record->moments[moment] - record->moments[DUMP_MOMENT_DUMP_START]) / 1e6;
+}
+
+int main(int argc, char **argv)
+{
+	struct dump_engine engine = {.fallback_dir_fd = -1, .given_dump_fd = -1};
+	struct dump_record *record;
+	struct reader *reader;
+	char why[256];
+	int record_fd, r;
+
+	if (argc < 5) {
+		fprintf(stderr, "usage: redump VMCORE DIR NAME SELECT [STRATEGY [SINK]]\n");
+		return 2;
+	}
+	if (reader_open(argv[1], NULL, &reader, why, sizeof(why)))
+		die(why, 0);
+	r = dump_record_create(reader->metadata.nr_cpus, &record_fd, &record);
+	if (r)
+		die("a record", r);
+	make_layout(reader, &record->layout);
+	take_cpus(reader, record);
+	record->options = (struct dump_options){.workers = 1, .chunk = MIB(2)};
+	if (dump_select_parse(argv[4], &record->options.selectors))
+		die("no such selector", 0);
+	record->options.strategy = find_strategy(argc > 5 ? argv[5] : "vmapp");
+	record->options.sink = argc > 6 && !strcmp(argv[6], "lz4");
+	snprintf(record->guest, sizeof(record->guest), "linux");
+	snprintf(record->name, sizeof(record->name), "%s", argv[3]);
+	snprintf(record->vmm_version, sizeof(record->vmm_version), "redump");
+	engine.record = record;
+	engine.dir_fd = engine.region_dir_fd = open(argv[2], O_RDONLY | O_DIRECTORY);
+	engine.region_fd = openat(engine.dir_fd, ".", O_TMPFILE | O_RDWR, 0600);
+	engine.proc_fd = publish_proc_open();
+	if (engine.region_fd < 0 || ftruncate(engine.region_fd, (off_t)dump_layout_file_size(&record->layout)))
+		die(argv[2], -errno);
+	copy_memory(reader, &record->layout, engine.region_fd);
+	reader_close(reader);
+	r = dump_engine_run(&engine);
+	if (r)
+		die(engine.why, 0);
+	printf("selected %.3f ms, published %.3f ms%s%s\n", ms_of(record, DUMP_MOMENT_EXCLUDED),
+		ms_of(record, DUMP_MOMENT_PUBLISHED), engine.distrust[0] ? "; " : "", engine.distrust);
+	for (size_t i = 0; i < LINUX_REASONS; i++)
+		printf("%s %llu\n", linux_reason_name(i), (unsigned long long)engine.reasons[i]);
+	return 0;
+}

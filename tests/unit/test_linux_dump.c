@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/test_linux_dump.c - the selector `linux` in the engine: what is in the dump, in its notes, and who says why. */
+#include "tests/linux/mini.h"
+#include "tests/unit/dump_fixture.h"
+#include "tests/unit/suites.h"
+
+#include "dump/base/io.h"
+#include "dump/bitmap.h"
+#include "dump/pagewalk.h"
+#include "dump/select.h"
+#include "dump/tables.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINUX 4
+#define FREE_PFN 64ull
+#define FREE_ORDER 6
+#define CACHE_PFN MINI_HIGH_PFN
+#define CACHE_PAGE MINI_SEGMENT_PAGES /* of RAM offset */
+#define CACHE_ORDER 7
+
+static struct dump_fixture f;
+static struct dump_engine engine;
+static struct mini mini;
+
+/* The fixture with the small Linux as its guest; frames that are free or cache have contents, too. */
+static void setup(void)
+{
+	fixture_init(&f, GIB(1), GIB(3), 1);
+	mini_init(&mini, MINI_6_12, true);
+	mini_free(&mini, FREE_PFN, FREE_ORDER);
+	mini_cache(&mini, CACHE_PFN, CACHE_ORDER, false);
+	memset(mini_phys(&mini, (FREE_PFN + 1) * PAGE_SIZE_4K), 0xaa, PAGE_SIZE_4K);
+	memset(mini_phys(&mini, CACHE_PFN * PAGE_SIZE_4K), 0xbb, PAGE_SIZE_4K << CACHE_ORDER);
+	f.layout = mini.layout;
+	f.record->layout = mini.layout;
+	ck_assert_int_eq(ftruncate(f.region_fd, 0), 0);
+	ck_assert_int_eq(ftruncate(f.region_fd, (off_t)dump_layout_file_size(&f.layout)), 0);
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	f.record->cpus[0].saved = 1;
+	f.record->cpus[0].cr[0] = PAGEWALK_CR0_PG;
+	f.record->cpus[0].idt.base = 0xfffffe0000000000;
+	f.record->options.chunk = KIB(64);
+}
+
+static void teardown(void)
+{
+	fixture_fini(&f);
+}
+
+static void use_strategy(const char *name)
+{
+	for (uint32_t i = 0; i < dump_nr_strategies; i++)
+		if (!strcmp(dump_strategies[i].name, name))
+			f.record->options.strategy = i;
+}
+
+static int run(const char *select)
+{
+	ck_assert_int_eq(dump_select_parse(select, &f.record->options.selectors), 0);
+	engine = fixture_engine(&f);
+	ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
+	return fixture_open(&f, "guest-test-g0.vmcore");
+}
+
+static struct vmcore_trailer trailer_of(int fd)
+{
+	struct vmcore_trailer trailer;
+
+	ck_assert_int_eq(
+		pread(fd, &trailer, sizeof(trailer), (off_t)dump_layout_file_size(&f.layout) - 4096),
+		sizeof(trailer));
+	return trailer;
+}
+
+static bool is_excluded(uint64_t page)
+{
+	return (page >= FREE_PFN && page < FREE_PFN + (1 << FREE_ORDER)) ||
+	       (page >= CACHE_PAGE && page < CACHE_PAGE + (1 << CACHE_ORDER));
+}
+
+static void check_pages(int fd)
+{
+	uint64_t bitmap[MINI_PAGES / 64];
+	uint8_t page[PAGE_SIZE_4K];
+
+	ck_assert_int_eq(io_pread_full(fd, bitmap, sizeof(bitmap), f.layout.head + f.layout.ram), 0);
+	for (uint64_t i = 0; i < MINI_PAGES; i++) {
+		uint64_t off = f.layout.head + i * PAGE_SIZE_4K;
+
+		ck_assert_msg(bitmap_test(bitmap, i) == !is_excluded(i), "page %d", (int)i);
+		if (is_excluded(i)) {
+			ck_assert_uint_eq(fixture_populated(fd, off, PAGE_SIZE_4K), 0);
+			continue;
+		}
+		ck_assert_int_eq(io_pread_full(fd, page, sizeof(page), off), 0);
+		ck_assert_int_eq(memcmp(page, mini.ram + i * PAGE_SIZE_4K, sizeof(page)), 0);
+	}
+}
+
+static const char *const strategies[] = {"vmapp", "remap", "hybrid"};
+
+START_TEST(a_linux_guest_is_dumped_without_its_help)
+{
+	struct vmcore_trailer trailer;
+	int fd;
+
+	use_strategy(strategies[_i]);
+	fd = run("linux:31");
+	check_pages(fd);
+	trailer = trailer_of(fd);
+	ck_assert_uint_eq(trailer.selectors, 1u << 1 | 1u << LINUX);
+	ck_assert_uint_eq(trailer.linux_level, 31);
+	ck_assert_uint_eq(trailer.distrusted, 0);
+	ck_assert_uint_eq(trailer.excluded[LINUX], (1 << FREE_ORDER) + (1 << CACHE_ORDER));
+	ck_assert_uint_eq(trailer.reasons[LINUX_PAGE_FREE], 1 << FREE_ORDER);
+	ck_assert_uint_eq(trailer.reasons[LINUX_PAGE_CACHE], 1 << CACHE_ORDER);
+	close(fd);
+}
+END_TEST
+
+START_TEST(vmcoreinfo_stands_after_the_notes_of_qemu_unchanged)
+{
+	int fd = run(_i ? "all" : "linux:31");
+	struct elf_view view;
+	size_t at = 0;
+
+	elf_open(&view, fd);
+	while (at < view.nr_notes && strcmp(view.notes[at].name, "VMCOREINFO") != 0)
+		at++;
+	ck_assert_uint_lt(at, view.nr_notes - 1);
+	ck_assert_str_eq(view.notes[at - 1].name, "QEMU");
+	ck_assert_str_eq(view.notes[at + 1].name, "MINIVMM");
+	ck_assert_uint_eq(view.notes[at].type, 0);
+	ck_assert_uint_eq(view.notes[at].len, strlen(mini.info));
+	ck_assert_int_eq(memcmp(view.notes[at].desc, mini.info, view.notes[at].len), 0);
+	elf_close(&view);
+	close(fd);
+}
+END_TEST
+
+/* No VMCOREINFO; none since nobody looked for it; one that leads nowhere. */
+START_TEST(who_is_no_linux_is_dumped_but_for_zeros_and_the_reason_is_told)
+{
+	struct vmcore_trailer trailer;
+	static const char zeros[64];
+	int fd;
+
+	if (_i == 0)
+		ck_assert_int_eq(
+			io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_NOTE_PHYS), 0);
+	else if (_i == 1)
+		f.record->cpus[0].idt.base = f.record->cpus[0].rip = 0x1000;
+	else
+		ck_assert_int_eq(
+			io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_IMAGE_PHYS + 0x1080), 0);
+	fd = run("linux:30");
+	trailer = trailer_of(fd);
+	ck_assert_uint_eq(trailer.distrusted, 1u << LINUX);
+	ck_assert_uint_eq(trailer.excluded[LINUX], 0);
+	ck_assert_str_eq(trailer.distrust,
+		_i == 2 ? "linux: the kernel in memory is not the one that VMCOREINFO describes"
+			: "linux: there is no VMCOREINFO in its memory");
+	ck_assert_uint_gt(trailer.excluded[1], 300); /* zeros: most of this guest */
+	ck_assert_uint_eq(fixture_populated(fd, f.layout.head + 200 * PAGE_SIZE_4K, PAGE_SIZE_4K), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(level_0_is_all_and_a_level_without_zeros_keeps_them)
+{
+	int fd = run("linux:16");
+
+	ck_assert_uint_eq(trailer_of(fd).selectors, 1u << LINUX);
+	ck_assert_uint_eq(trailer_of(fd).excluded[1], 0);
+	ck_assert_uint_eq(trailer_of(fd).excluded[LINUX], 1 << FREE_ORDER);
+	close(fd);
+}
+END_TEST
+
+/* Another dumper goes on: VMCOREINFO's page may be gone, its text is in the record. */
+START_TEST(what_was_found_once_is_not_looked_for_again)
+{
+	static const char zeros[64];
+	struct elf_view view;
+	int fd = run("linux:31");
+
+	close(fd);
+	unlinkat(f.dir_fd, "guest-test-g0.vmcore", 0);
+	ck_assert_uint_eq(f.record->vmcoreinfo_len, strlen(mini.info));
+	close(f.region_fd); /* it had its names: it cannot be linked again */
+	f.region_fd = openat(f.dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_eq(ftruncate(f.region_fd, (off_t)dump_layout_file_size(&f.layout)), 0);
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_NOTE_PHYS), 0);
+	fd = run("linux:31");
+	elf_open(&view, fd);
+	ck_assert_uint_eq(elf_note(&view, "VMCOREINFO", 0, 0)->len, strlen(mini.info));
+	elf_close(&view);
+	close(fd);
+}
+END_TEST
+
+Suite *suite_linux_dump(void)
+{
+	Suite *suite = suite_create("linux-dump");
+	TCase *tc = tcase_create("engine");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, a_linux_guest_is_dumped_without_its_help, 0, ARRAY_LEN(strategies));
+	tcase_add_loop_test(tc, vmcoreinfo_stands_after_the_notes_of_qemu_unchanged, 0, 2);
+	tcase_add_loop_test(tc, who_is_no_linux_is_dumped_but_for_zeros_and_the_reason_is_told, 0, 3);
+	tcase_add_test(tc, level_0_is_all_and_a_level_without_zeros_keeps_them);
+	tcase_add_test(tc, what_was_found_once_is_not_looked_for_again);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
