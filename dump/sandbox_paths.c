@@ -70,8 +70,7 @@ int sandbox_confine(const int *dir_fds, size_t nr)
 	if (abi >= ABI_TRUNCATE)
 		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
 	/* the first field alone: every version of the kernel knows it */
-	ruleset = (int)syscall(
-		SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return -errno;
 	for (size_t i = 0; i < nr && !r; i++)

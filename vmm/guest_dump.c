@@ -177,6 +177,21 @@ static int write_piece(struct vm *vm, uint64_t from, uint64_t to, uint64_t len)
 	return err;
 }
 
+/*
+ * Zeros from a source without memory: the target is to have none either.  Where an earlier write left bytes
+ * they go; the kernel zeroes the parts of pages at both ends.
+ */
+static int write_hole(const struct guest_dump *dump, uint64_t head, uint64_t to, uint64_t len)
+{
+	off_t data = lseek(dump->file_fd, (off_t)(head + to), SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? 0 : -errno;
+	if ((uint64_t)data >= head + to + len)
+		return 0;
+	return io_fallocate(dump->file_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head + to, len);
+}
+
 int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
 {
 	struct guest_dump *dump = &vm->guest_dump;
@@ -196,10 +211,12 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 		uint64_t part = u64_min(
 			len - done - skip, WRITE_PIECE - (from + done + skip) % WRITE_PIECE);
 
-		done += skip;
 		if (atomic_load(&vm->stopping))
 			status = FW_EBUSY;
-		else if (write_piece(vm, from + done, to + done, part))
+		else if (skip && write_hole(dump, vm->region.layout.head, to + done, skip))
+			status = FW_ENOSPC;
+		done += skip;
+		if (status == FW_OK && part && write_piece(vm, from + done, to + done, part))
 			status = FW_ENOSPC;
 		done += part;
 	}
