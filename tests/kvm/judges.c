@@ -3,6 +3,7 @@
 #include "tests/kvm/judges.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,8 @@ static void must_accept(struct run *run, const struct output *output, const char
 static void judge_contents(struct run *run, const char *path, const struct claim *claim, bool restored)
 {
 	static struct output output;
-	char number[16], *argv[20];
+	char number[16], memory[24], *argv[20];
+	uint64_t mib = run_added_memory(run, claim->generation);
 	size_t nr = 0;
 
 	snprintf(number, sizeof(number), "%d", claim->generation);
@@ -58,6 +60,11 @@ static void judge_contents(struct run *run, const char *path, const struct claim
 	argv[nr++] = arg(claim->console ? claim->console : run->console);
 	argv[nr++] = arg("--generation");
 	argv[nr++] = number;
+	if (mib) {
+		snprintf(memory, sizeof(memory), "%" PRIu64, mib);
+		argv[nr++] = arg("--memory");
+		argv[nr++] = memory;
+	}
 	if (claim->absent) {
 		argv[nr++] = arg(restored ? "--zeros" : "--holes");
 		argv[nr++] = arg(claim->absent);

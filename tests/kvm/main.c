@@ -17,6 +17,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump,
 	suite_dump_cli,
 	suite_recovery,
+	suite_handover_explicit,
 	suite_kill,
 	suite_conformance,
 	suite_lies,

@@ -227,6 +227,11 @@ static bool wait_for_news(const struct run *run, uint64_t end, bool *ret_ended)
 
 const char *run_await(struct run *run, const char *name, int generation)
 {
+	return run_await_next(run, name, generation, NULL);
+}
+
+const char *run_await_next(struct run *run, const char *name, int generation, const char *after)
+{
 	uint64_t end = now_ns() + RUN_LIMIT_MS * NSEC_PER_MSEC;
 	bool ended = !run->vmm.pid;
 
@@ -235,7 +240,7 @@ const char *run_await(struct run *run, const char *name, int generation)
 		const char *event;
 
 		event_log_update(&run->log);
-		event = event_find(&run->log, name, generation, NULL);
+		event = event_find(&run->log, name, generation, after);
 		if (event)
 			return event;
 		run_assert(run, !last, "minivmm ended without an event '%s' of generation %d", name,

@@ -109,6 +109,9 @@ void run_wait(struct run *run);
 /* run_await - the event @name of @generation, now or later (RUN_LIMIT_MS). */
 const char *run_await(struct run *run, const char *name, int generation);
 
+/* The next one after the event @after; NULL: the first. */
+const char *run_await_next(struct run *run, const char *name, int generation, const char *after);
+
 /* An event that must be there already. */
 const char *run_event(struct run *run, const char *name, int generation);
 
@@ -131,6 +134,9 @@ void run_dump_path(struct run *run, int generation, char *path, size_t size);
 
 /* Files in the directory of dumps that end with @suffix; the path of one of them in @path (or NULL). */
 unsigned run_files(const struct run *run, const char *suffix, char *path, size_t size);
+
+/* MiB that the VM of @generation had in the end, if it got memory while it ran; else 0. */
+uint64_t run_added_memory(struct run *run, int generation);
 
 #define JUDGE_NO_REGISTERS 1 /* the guest printed none: it did not panic itself */
 #define JUDGE_NO_FILL 2      /* it filled nothing */

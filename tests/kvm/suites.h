@@ -13,6 +13,7 @@ Suite *suite_cli(void);
 Suite *suite_conformance(void);
 Suite *suite_dump(void);
 Suite *suite_dump_cli(void);
+Suite *suite_handover_explicit(void);
 Suite *suite_kill(void);
 Suite *suite_lies(void);
 Suite *suite_recovery(void);

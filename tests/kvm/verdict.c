@@ -97,8 +97,7 @@ static void keep_complaints(char *text)
 	*to = '\0';
 }
 
-/* MiB that a VM had in the end, if it got memory while it ran; else 0. */
-static uint64_t added_memory(struct run *run, int generation)
+uint64_t run_added_memory(struct run *run, int generation)
 {
 	uint64_t bytes = 0;
 
@@ -112,7 +111,7 @@ static uint64_t added_memory(struct run *run, int generation)
 void run_judge(struct run *run, const char *path, int generation, unsigned flags, const char *console)
 {
 	char number[16], memory[24], *argv[12];
-	uint64_t mib = added_memory(run, generation);
+	uint64_t mib = run_added_memory(run, generation);
 	struct output output;
 	size_t nr = 0;
 
