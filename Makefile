@@ -207,6 +207,9 @@ bench: ## measure: latencies, throughput against the ideal and QEMU, all strateg
 	@bench/recovery-latency $(MINIVMM) $(STUB)
 	@bench/vmapp-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-copy
 	@bench/startup $(MINIVMM) $(STUB)
+	@bench/downtime $(MINIVMM) $(STUB)
+	@bench/peak-memory $(MINIVMM) $(STUB) $(B)/bench/peak
+	@bench/gate-overhead $(MINIVMM) $(STUB)
 	@bench/remap-latency $(MINIVMM) $(STUB)
 	@bench/release-latency $(MINIVMM) $(STUB)
 	@bench/lz4-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-lz4

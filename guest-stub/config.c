@@ -122,6 +122,7 @@ static const struct option options[] = {
 	{"then", "scenario service: what it does next, unless it idles", parse_then, FIELD(then)},
 	{"generations", "from this generation on do ready-poweroff", parse_u64, FIELD(generations)},
 	{"fill", "KIND:PERCENT[,...] of all RAM; a bare number is pattern", parse_fill, 0},
+	{"refill", "0: a VM that replaces a crashed one fills nothing", parse_flag, FIELD(refill)},
 	{"seed", "of the contents, decimal or 0x hexadecimal; 1 unless given", parse_u64, FIELD(seed)},
 	{"cpus", "use at most so many CPUs", parse_u64, FIELD(cpus)},
 	{"heartbeat", "milliseconds between heartbeats", parse_u64, FIELD(heartbeat_ms)},
@@ -172,6 +173,7 @@ static bool parse_word(struct config *config, char *key)
 bool config_parse(struct config *config, char *cmdline)
 {
 	*config = (struct config){.scenario = scenario_find("ready-poweroff"),
+		.refill = 1,
 		.seed = 1,
 		.events = 1,
 		.cpus = MAX_CPUS,

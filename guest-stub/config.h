@@ -20,6 +20,7 @@ struct config {
 	uint64_t delay_ms;           /* before the scenario */
 	uint64_t events;             /* 0: none is taken, and no memory that is added */
 	uint64_t await_mib;          /* of memory, before anything is filled */
+	uint64_t refill;             /* 0: a recovery fills nothing */
 	uint64_t touch_mib;          /* scenario service: memory it touches */
 	const struct scenario *then; /* scenario service: what it does next; null = idle */
 	uint32_t nr_fills;

@@ -51,6 +51,7 @@ void crash_refused(void)
 static _Noreturn void crash_without_firmware(void)
 {
 	con_flush();
+	crash_mark_set();
 	out8(PORT_PVPANIC, 1);
 	power_off(POWER_OFF_BROKEN);
 }

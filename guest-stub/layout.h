@@ -55,6 +55,14 @@
 /* Where the APs start in real mode: a page of conventional memory that no boot protocol uses */
 #define AP_PAGE 0x8000
 
+/*
+ * Without firmware calls nobody tells a guest that it replaces one that crashed.  A reset keeps RAM, so a stub that
+ * panics there leaves a word for the next one: just below its image, where no firmware works (SeaBIOS clears
+ * conventional memory).
+ */
+#define CRASH_MARK_AT 0x1ff000
+#define CRASH_MARK 0x64656873617263 /* "crashed", our choice */
+
 /* struct cpu (cpu.h asserts these): one aligned block per CPU, found from any ring 0 stack pointer */
 #define CPU_BYTES 0x8000
 #define CPU_PARK 0x000      /* 16 registers: rax rbx rcx rdx rsi rdi rbp rsp r8..r15 */

@@ -39,12 +39,32 @@ int32_t fw_call(void *block, uint16_t call, uint32_t size)
 	return h->status;
 }
 
+void crash_mark_set(void)
+{
+	*(volatile uint64_t *)CRASH_MARK_AT = CRASH_MARK;
+}
+
+/* True if the mark is there; it is taken away. */
+static bool crash_mark_take(void)
+{
+	volatile uint64_t *mark = (volatile uint64_t *)CRASH_MARK_AT;
+	bool found = *mark == CRASH_MARK;
+
+	*mark = 0;
+	return found;
+}
+
 void machine_query(void)
 {
 	static struct fw_query query __attribute__((aligned(FW_BLOCK_ALIGN)));
 
 	machine.vcpus = 1;
 	machine.firmware = in32(FW_PORT) == FW_SIGNATURE;
+	if (!machine.firmware) {
+		machine.recovery = crash_mark_take();
+		machine.generation = machine.recovery;
+		return;
+	}
 	if (fw_call(&query, FW_QUERY, sizeof(query)) != FW_OK)
 		return;
 	machine.calls = query.calls;

@@ -34,6 +34,9 @@ struct machine {
 
 extern struct machine machine;
 
+/* A panic without firmware calls: the stub that boots after a reset is to know. */
+void crash_mark_set(void);
+
 void machine_query(void);
 
 /*

@@ -77,6 +77,8 @@ void stub_main(uint64_t start_info)
 	if (config.events)
 		events_init();
 	events_await_total(config.await_mib, config.heartbeat_ms);
+	if (machine.recovery && !config.refill)
+		config.nr_fills = 0;
 	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
 	select_prepare(&config);
 	delay(&config);
