@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -249,4 +251,21 @@ void budget_write_off(struct budget *budget)
 	for (struct budget_item *item = budget->items; item; item = item->next)
 		item->written_off = true;
 	pthread_mutex_unlock(&budget->lock);
+}
+
+int budget_watch_dumps(int dump_dir_fd)
+{
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char path[32];
+
+	if (fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dump_dir_fd);
+	if (inotify_add_watch(fd, path, IN_DELETE | IN_MOVED_FROM) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
 }

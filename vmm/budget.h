@@ -90,4 +90,10 @@ static inline uint64_t budget_left(const struct budget_state *state, uint64_t gr
 /* The dumps that there are, and those under way once they are over, count no more. */
 void budget_write_off(struct budget *budget);
 
+/*
+ * budget_watch_dumps - an inotify descriptor that is readable when a file has left @dump_dir_fd: a removed dump is
+ * memory given back, and nobody else tells.  Errors: -errno.  Owner: the caller.
+ */
+int warn_unused budget_watch_dumps(int dump_dir_fd);
+
 #endif /* VMM_BUDGET_H */

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -426,24 +425,6 @@ int gate_probe(void)
 	return fd < 0 ? fd : 0;
 }
 
-/* A removed dump is memory given back, and nobody else tells. */
-static int watch_dumps(int dump_dir_fd)
-{
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	char path[32];
-
-	if (fd < 0)
-		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", dump_dir_fd);
-	if (inotify_add_watch(fd, path, IN_DELETE | IN_MOVED_FROM) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 static int open_files(struct gate *gate)
 {
 	int dump_dir_fd = gate->options.dump_dir_fd;
@@ -454,7 +435,7 @@ static int open_files(struct gate *gate)
 	gate->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (gate->wake_fd < 0)
 		return -errno;
-	gate->watch_fd = dump_dir_fd >= 0 ? watch_dumps(dump_dir_fd) : -1;
+	gate->watch_fd = dump_dir_fd >= 0 ? budget_watch_dumps(dump_dir_fd) : -1;
 	return dump_dir_fd >= 0 && gate->watch_fd < 0 ? gate->watch_fd : 0;
 }
 

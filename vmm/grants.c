@@ -154,10 +154,7 @@ uint64_t grants_offer(struct vm *vm, uint64_t available)
 
 void grants_finish(struct vm *vm)
 {
-	uint64_t left = grants_left(vm);
-
-	if (left && grants_offer(vm, left))
-		log_debug("generation %u: has all its memory", vm->generation);
+	(void)grants_offer(vm, grants_left(vm));
 }
 
 void grants_freeze(struct vm *vm)

@@ -412,6 +412,8 @@ static void handle_ready_fd(struct guest *guest, int fd)
 		if (read(fd, &count, sizeof(count)) < 0)
 			log_debug("eventfd: %s", strerror(errno));
 		handover_grant(guest);
+	} else if (fd == guest->dumps_fd) {
+		handover_dump_removed(guest);
 	} else if (fd == guest->console.in_fd) {
 		handle_input(guest);
 	}
@@ -647,6 +649,7 @@ int guest_run(const struct config *config, const char *events_path)
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.notify_fd = -1,
+		.dumps_fd = -1,
 		.released_fd = -1};
 	struct vm *vm;
 

@@ -87,7 +87,9 @@ struct guest {
 
 	struct budget budget;
 	struct gate gate; /* none with another handover than gated */
-	int released_fd;  /* borrowed from the gate, or owned and watched: rung by the dumper; -1 = none */
+	int dumps_fd;    /* owned: readable when a dump was removed; HANDOVER_EXPLICIT with wait, else -1 */
+	bool blocked;    /* said that the running VM waits for the removal of a dump; HANDOVER_EXPLICIT */
+	int released_fd; /* borrowed from the gate, or owned and watched: rung by the dumper; -1 = none */
 
 	struct dumper dumper;
 	uint32_t dumper_failures; /* deaths without a finished dump in between */
@@ -233,6 +235,9 @@ enum recovery_wait handover_must_wait(struct guest *guest);
 
 /* A VM that started with a part of its memory (grants.h) gets what the budget covers by now. */
 void handover_grant(struct guest *guest);
+
+/* guest->dumps_fd is readable: there may be memory for the VM that waits for it. */
+void handover_dump_removed(struct guest *guest);
 
 /* Says what the gate has to say. */
 void handover_check(struct guest *guest);

@@ -49,10 +49,29 @@ static void open_gate(struct guest *guest)
 	guest->released_fd = guest->gate.wake_fd;
 }
 
+static int watch(const struct guest *guest, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* For memory that is handed out by the supervisor itself (grants.h). */
+static int open_explicit(struct guest *guest)
+{
+	int err;
+
+	guest->released_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = guest->released_fd < 0 ? -errno : watch(guest, guest->released_fd);
+	if (err || guest->config->recovery.overcommit == OVERCOMMIT_ALLOW)
+		return err;
+	guest->dumps_fd = budget_watch_dumps(guest->dump_dir_fd);
+	return guest->dumps_fd < 0 ? guest->dumps_fd : watch(guest, guest->dumps_fd);
+}
+
 int handover_open(struct guest *guest)
 {
 	const struct config *config = guest->config;
-	struct epoll_event watch = {.events = EPOLLIN};
 
 	budget_fini(&guest->budget);
 	budget_init(&guest->budget, config->vm.memory + config->recovery.reserve, guest->dir_fd,
@@ -63,12 +82,7 @@ int handover_open(struct guest *guest)
 		open_gate(guest);
 		return 0;
 	}
-	guest->released_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	watch.data.fd = guest->released_fd;
-	if (guest->released_fd < 0 ||
-		epoll_ctl(guest->epoll_fd, EPOLL_CTL_ADD, guest->released_fd, &watch) < 0)
-		return -errno;
-	return 0;
+	return open_explicit(guest);
 }
 
 void handover_close(struct guest *guest)
@@ -76,6 +90,9 @@ void handover_close(struct guest *guest)
 	if (guest->released_fd >= 0 && guest->gate.uffd < 0) /* else the gate's */
 		close(guest->released_fd);
 	guest->released_fd = -1;
+	if (guest->dumps_fd >= 0)
+		close(guest->dumps_fd);
+	guest->dumps_fd = -1;
 	gate_fini(&guest->gate);
 	budget_fini(&guest->budget);
 }
@@ -141,6 +158,7 @@ void handover_start(struct guest *guest, struct vm *vm)
 {
 	int gated;
 
+	guest->blocked = false;
 	handover_set_standby(guest); /* @vm may have been it */
 	gated = gate_attach(&guest->gate, &vm->region, vm->generation);
 	if (gated < 0)
@@ -175,8 +193,25 @@ static void report_uncovered(uint32_t generation, uint64_t uncovered)
 		generation, bytes);
 }
 
+static void report_blocked(struct guest *guest, uint32_t generation)
+{
+	log_warn("generation %u: waits for memory that dumps keep: remove one (minivmm dump rm), or set "
+		 "recovery.overcommit = allow",
+		generation);
+	EVENT(&guest->events, "handover-blocked", generation);
+}
+
+static void report_complete(const struct vm *vm)
+{
+	uint64_t started = atomic_load(&vm->first_run_ns), now = clock_mono_ns();
+
+	log_info("generation %u: has all its memory %.1f ms after it started", vm->generation,
+		started && now > started ? (double)(now - started) / (double)NSEC_PER_MSEC : 0.0);
+}
+
 void handover_grant(struct guest *guest)
 {
+	bool allow = guest->config->recovery.overcommit == OVERCOMMIT_ALLOW;
 	struct vm *vm = guest->vm;
 	struct budget_state state;
 	uint64_t left;
@@ -185,16 +220,28 @@ void handover_grant(struct guest *guest)
 		return;
 	budget_look(&guest->budget, &state);
 	left = budget_left(&state, region_usable(&vm->region));
-	if (left < grants_left(vm) && !state.growing &&
-		guest->config->recovery.overcommit == OVERCOMMIT_ALLOW) {
+	if (left >= grants_left(vm)) {
+		grants_finish(vm);
+	} else if (!state.growing && allow) {
 		report_uncovered(vm->generation, grants_left(vm) - left);
 		budget_write_off(&guest->budget);
 		grants_finish(vm);
-	} else if (left >= grants_left(vm)) {
-		grants_finish(vm);
-	} else {
-		grants_offer(vm, left);
+	} else if (!grants_offer(vm, left) && !state.growing && !guest->blocked) {
+		guest->blocked = true;
+		report_blocked(guest, vm->generation);
 	}
+	if (!grants_left(vm))
+		report_complete(vm);
+}
+
+void handover_dump_removed(struct guest *guest)
+{
+	char events[4096];
+
+	/* one look answers for all of them */
+	while (read(guest->dumps_fd, events, sizeof(events)) > 0)
+		;
+	handover_grant(guest);
 }
 
 enum recovery_wait handover_must_wait(struct guest *guest)
@@ -245,11 +292,7 @@ void handover_check(struct guest *guest)
 		report_over(guest, &report);
 		break;
 	case GATE_BLOCKED:
-		log_warn(
-			"generation %u: waits for memory that dumps keep: remove one (minivmm dump rm), or "
-			"set recovery.overcommit = allow",
-			report.generation);
-		EVENT(&guest->events, "handover-blocked", report.generation);
+		report_blocked(guest, report.generation);
 		break;
 	}
 }

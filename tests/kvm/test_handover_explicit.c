@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MEMORY 256u /* MiB of the guest */
 #define INITIAL 64u /* MiB that its recovery VM boots with: the default */
@@ -173,6 +174,51 @@ START_TEST(a_guest_that_knows_nothing_of_events_gets_its_memory_all_the_same)
 	run_ends(&run, CODE_CRASHED);
 	ck_assert_uint_eq(check_growth(&run, 1, INITIAL), MEMORY);
 	judge_generation(&run, 1, JUDGE_NO_REGISTERS);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(memory_that_a_dump_keeps_comes_when_the_dump_is_removed)
+{
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:88",
+				.recovery = "scenario=service touch=100 then=ready-poweroff",
+				.memory = MEMORY,
+				.vcpus = 2,
+				.more = EXPLICIT "overcommit = wait\n"});
+	run_await(&run, "handover-blocked", 1);
+	run_await(&run, "dump-done", 0);
+	find_final(&run, 0, path, sizeof(path));
+	run_assert(&run, !event_find(&run.log, "ready", 1, NULL), "ready without memory");
+	ck_assert_int_eq(unlink(path), 0);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "handover-blocked", 1);
+	run_event(&run, "ready", 1);
+	check_growth(&run, 1, INITIAL);
+	no_errors(&run);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(memory_that_a_dump_keeps_is_given_at_once_where_that_is_allowed)
+{
+	struct process dumper;
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:88",
+				.recovery = "scenario=service touch=100 then=ready-poweroff",
+				.memory = MEMORY,
+				.vcpus = 2,
+				.more = EXPLICIT});
+	crash_without_dumper(&run, &dumper);
+	run_await(&run, "ready", 1);
+	ck_assert_uint_eq(check_growth(&run, 1, INITIAL), MEMORY);
+	go_on(&dumper);
+	run_ends(&run, CODE_OK);
 	run_finish(&run);
 }
 END_TEST
@@ -393,6 +439,8 @@ Suite *suite_handover_explicit(void)
 	tcase_add_test(grows,
 		a_service_that_needs_more_than_it_boots_with_is_not_ready_until_memory_is_given_back);
 	tcase_add_test(grows, a_guest_that_knows_nothing_of_events_gets_its_memory_all_the_same);
+	tcase_add_test(grows, memory_that_a_dump_keeps_comes_when_the_dump_is_removed);
+	tcase_add_test(grows, memory_that_a_dump_keeps_is_given_at_once_where_that_is_allowed);
 	tcase_add_test(grows, memory_goes_on_above_the_hole_below_4_gib);
 	tcase_add_test(grows, without_a_dump_memory_comes_as_the_dead_vm_goes);
 	tcase_add_test(grows, a_recovery_vm_that_reboots_beside_the_dump_starts_small_again);
