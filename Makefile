@@ -144,11 +144,17 @@ LDLIBS_ideal-lz4 := -llz4
 # ---- what people call ---------------------------------------------------------------------------
 
 LOGS := $(B)/tests
+LINUX_TESTS := $(sort $(wildcard tests/linux/test-*))
+LINUX_LOGS := $(LINUX_TESTS:tests/linux/test-%=$(LOGS)/linux-%.log)
 # $(call run_test,NAME,COMMAND): runs COMMAND, shows and keeps its output; the summary judges.
 define run_test
 @mkdir -p $(LOGS)
 @printf '== %s\n' $(1)
 @{ $(2) || echo "(exit status $$?)"; } 2>&1 | tee $(LOGS)/$(1).log
+endef
+define newline
+
+
 endef
 
 .PHONY: demo
@@ -162,12 +168,12 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@tests/bootstrap check
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
-	@$(MAKE) run-static run-unit run-fuzz run-stub run-kvm
-	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log)
+	@$(MAKE) run-static run-unit run-fuzz run-stub run-kvm run-linux
+	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
 check-long: ## the same with 200 kills at random moments and larger guests
-	@SALVAGE_KILLS=200 CONFORMANCE_SCALE=4 $(MAKE) check
+	@SALVAGE_KILLS=200 CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 $(MAKE) check
 
 .PHONY: check-unit
 check-unit: ## the unit tests and the fuzz corpora alone (for sanitizers)
@@ -178,14 +184,22 @@ check-unit: ## the unit tests and the fuzz corpora alone (for sanitizers)
 	@tests/summary $(addprefix $(LOGS)/,unit.log fuzz.log)
 
 .PHONY: check-kvm
-check-kvm: ## the tests that need /dev/kvm alone
+check-kvm: ## the tests that need KVM alone (NESTED=1: in the nested machine)
 	@tests/bootstrap check
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
 	@$(MAKE) run-kvm
 	@tests/summary $(LOGS)/kvm.log
 
-.PHONY: test-programs run-static run-unit run-fuzz run-stub run-kvm
+.PHONY: check-linux
+check-linux: ## the tests of Linux guests alone, in the nested machine
+	@tests/bootstrap check
+	@rm -f $(LOGS)/linux-*.log
+	@$(MAKE) test-programs
+	@$(MAKE) run-linux
+	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
+
+.PHONY: test-programs run-static run-unit run-fuzz run-stub run-kvm run-linux
 test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN)
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
@@ -197,8 +211,10 @@ run-fuzz:
 run-stub:
 	$(call run_test,stub,tests/stub-qemu.sh $(STUB))
 run-kvm:
-	$(call run_test,kvm,env MINIVMM=$(MINIVMM) STUB=$(STUB) VMCORE_CHECK=$(B)/tests/tools/vmcore-check \
-		$(B)/tests/kvm-tests)
+	$(call run_test,kvm,tests/kvm-run $(B))
+# Tests of Linux guests: every program tests/linux/test-*, in the nested machine.  docs/testing.md has the conventions.
+run-linux:
+	$(foreach test,$(LINUX_TESTS),$(call run_test,linux-$(test:tests/linux/test-%=%),tests/linux-run $(B) $(test))$(newline))
 
 .PHONY: bench
 bench: ## measure: latencies, throughput against the ideal and QEMU, all strategies

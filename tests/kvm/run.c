@@ -40,6 +40,14 @@ static const char *find_program(const char *variable, const char *fallback)
 	return path;
 }
 
+int time_factor(void)
+{
+	const char *text = getenv("TEST_TIME_FACTOR");
+	int factor = text ? atoi(text) : 1;
+
+	return factor < 1 ? 1 : factor > 100 ? 100 : factor;
+}
+
 /* "minivmm info" says whether KVM is usable, and why not.  No test runs yet, so no Check function here. */
 static int ask_for_kvm(void)
 {

@@ -33,10 +33,13 @@
 /* Exit codes of minivmm, as README.md documents them. */
 enum { CODE_OK, CODE_HOST, CODE_USAGE, CODE_CONFIG, CODE_NO_KVM, CODE_CRASHED, CODE_DUMP, CODE_GUEST };
 
-/* our choice: what takes milliseconds gets a minute, so that a busy machine is no failure */
-#define RUN_LIMIT_MS 60000
+/* Our choice: what takes milliseconds gets a minute, so that a busy machine is no failure. */
+#define RUN_LIMIT_MS (60000 * time_factor())
 /* seconds; for tcase_set_timeout: over one RUN_LIMIT_MS, so that our own message comes first */
-#define TEST_TIMEOUT 150
+#define TEST_TIMEOUT (150 * time_factor())
+
+/* TEST_TIME_FACTOR of the environment, 1 to 100, for machines that are slow by nature; 1 if it is not set. */
+int time_factor(void);
 
 /* What guest.cfg says. */
 struct guest {
