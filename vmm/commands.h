@@ -18,6 +18,7 @@ struct command {
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_ctl(int argc, char **argv);
 int command_dump(int argc, char **argv);
 
 #endif /* VMM_COMMANDS_H */

@@ -361,10 +361,11 @@ static int resolve_path(const struct config *config, char **field)
 static int resolve_option(const struct config *config, const struct config_option *option, void *fields)
 {
 	char **field = option_string(option, fields);
-	bool word = option->type == OPTION_SINK && *field &&
-		    (!strcmp(*field, "stdio") || !strcmp(*field, "none"));
+	bool sink = option->type == OPTION_SINK, socket = option->type == OPTION_SOCKET;
+	bool word = field && *field &&
+		    ((sink && !strcmp(*field, "stdio")) || ((sink || socket) && !strcmp(*field, "none")));
 
-	if ((option->type != OPTION_PATH && option->type != OPTION_SINK) || word)
+	if ((option->type != OPTION_PATH && !sink && !socket) || word)
 		return 0;
 	return resolve_path(config, field);
 }
@@ -401,6 +402,24 @@ static int set_fallbacks(struct config *config)
 	return 0;
 }
 
+/* In vm.memory_dir; none where that makes a path that no socket can have. */
+static int default_control(struct config *config)
+{
+	autofree char *path = NULL;
+
+	if (config->vm.control)
+		return 0;
+	if (asprintf(&path, "%s/control", config->vm.memory_dir) < 0)
+		return -ENOMEM;
+	if (strlen(path) > CONTROL_PATH_MAX) {
+		log_warn("%s: no control socket: %s is longer than %d bytes; [vm] control names another "
+			 "place",
+			config->path, path, CONTROL_PATH_MAX);
+		return set_default(&config->vm.control, "none");
+	}
+	return set_default(&config->vm.control, path);
+}
+
 static int computed_defaults(struct config *config)
 {
 	autofree char *dir = NULL;
@@ -428,6 +447,8 @@ static int computed_defaults(struct config *config)
 		err = set_default(&config->dump.dir, config->vm.memory_dir);
 	if (!err)
 		err = set_default(&config->dump.fallback_dir, "");
+	if (!err)
+		err = default_control(config);
 	return err;
 }
 
@@ -447,6 +468,8 @@ static int check_together(const struct config *config, const char *path)
 	bool compressed = dump_sinks[config->dump.compress]->compressed;
 	int mistakes = 0;
 
+	mistakes += refuse(path, strlen(config->vm.control) > CONTROL_PATH_MAX,
+		"[vm] control: longer than 107 bytes, the most that the path of a Unix socket can have");
 	mistakes += refuse(path, compressed && !strategy->sinks,
 		"[dump] compress = lz4 needs [dump] strategy = vmapp: with the others the dump is memory "
 		"in "

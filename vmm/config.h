@@ -48,6 +48,7 @@ struct config {
 		char *memory_dir; /* on tmpfs: guest RAM */
 		uint64_t vcpus;
 		uint64_t watchdog; /* ns without a heartbeat that count as a hang; 0 = off */
+		char *control;     /* path of the control socket, or "none" */
 	} vm;
 	struct {
 		bool enabled;
@@ -87,6 +88,9 @@ struct config {
 	struct config_net nets[CONFIG_NETS_MAX];
 	uint32_t nr_disks, nr_nets;
 };
+
+/* Bytes of the longest path of a Unix socket: sockaddr_un.sun_path without its NUL */
+#define CONTROL_PATH_MAX 107
 
 /* Values of dump.huge_pages */
 enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_OFF };

@@ -13,9 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* our choice: a panic string of 1024 bytes, each escaped as \u00xx, and the other fields */
-#define EVENT_LINE_MAX 8192
-
 /* A line under construction; what does not fit is left out whole (full). */
 struct line {
 	char text[EVENT_LINE_MAX];
@@ -81,7 +78,7 @@ static void add_field(struct line *line, const struct event_field *field)
 
 int events_open(struct events *events, const char *path)
 {
-	events->fd = -1;
+	*events = (struct events){.fd = -1};
 	if (!path)
 		return 0;
 	events->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -102,7 +99,7 @@ void events_emit_at(struct events *events, const char *name, uint64_t ns, uint32
 	struct line line = {.len = 0};
 	int err;
 
-	if (events->fd < 0)
+	if (events->fd < 0 && !events->listener)
 		return;
 	line.len = (size_t)snprintf(line.text, sizeof(line.text),
 		"{\"event\":\"%s\",\"ns\":%" PRIu64 ",\"generation\":%" PRIu32, name, ns, generation);
@@ -110,6 +107,10 @@ void events_emit_at(struct events *events, const char *name, uint64_t ns, uint32
 		add_field(&line, &fields[i]);
 	line.text[line.len++] = '}';
 	line.text[line.len++] = '\n';
+	if (events->listener)
+		events->listener(events->opaque, line.text, line.len);
+	if (events->fd < 0)
+		return;
 	err = io_write_full(events->fd, line.text, line.len);
 	if (err && !atomic_exchange(&warned, true))
 		log_warn("event log: %s; events are lost from here on", strerror(-err));

@@ -12,10 +12,17 @@
 
 #include "dump/base/num.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
+/* our choice: a panic string of 1024 bytes, each escaped as \u00xx, and the other fields */
+#define EVENT_LINE_MAX 8192
+
 struct events {
-	int fd; /* owned; -1 = nobody listens */
+	int fd; /* owned; -1 = no file */
+	/* gets each line too, with its newline; any thread.  NULL = nobody.  Set while only one thread emits. */
+	void (*listener)(void *opaque, const char *line, size_t len);
+	void *opaque; /* borrowed: argument of listener */
 };
 
 /* Appends to @path (created 0600); NULL = no log. */

@@ -12,7 +12,9 @@
 	X(EXIT_NO_KVM, 4, "KVM is missing, not permitted, or lacks something that is needed")              \
 	X(EXIT_CRASHED, 5, "the guest crashed and was not recovered: disabled, or recovery.max reached")   \
 	X(EXIT_DUMP, 6, "a crash dump failed or is incomplete")                                            \
-	X(EXIT_GUEST, 7, "the guest powered off with a code other than 0")
+	X(EXIT_GUEST, 7, "the guest powered off with a code other than 0")                                 \
+	X(EXIT_NOT_RUNNING, 8, "minivmm ctl: the guest is not running")                                    \
+	X(EXIT_REFUSED, 9, "minivmm ctl: the guest's minivmm refused the request")
 
 #define EXIT_CODE_ENUM(name, value, text) name = (value),
 enum exit_code { EXIT_CODES(EXIT_CODE_ENUM) };

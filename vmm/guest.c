@@ -105,6 +105,7 @@ void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job)
 	guest->announced_run = false;
 	guest->announced_ready = false;
 	handover_start(guest, vm);
+	guest->resumed_ns = 0;
 	vm_start(vm);
 	handover_grant(guest);
 }
@@ -257,7 +258,7 @@ static void check_dying(struct guest *guest)
 	}
 }
 
-static void check_vm(struct guest *guest)
+void guest_check_vm(struct guest *guest)
 {
 	const struct vm *vm = guest->vm;
 
@@ -291,13 +292,14 @@ static uint64_t watchdog_deadline(struct guest *guest)
 {
 	uint64_t last, stalled;
 
-	if (!guest->vm || !guest->config->vm.watchdog)
+	if (!guest->vm || !guest->config->vm.watchdog || vm_is_paused(guest->vm))
 		return UINT64_MAX;
 	stalled = gate_stalled_until(&guest->gate);
 	if (stalled == UINT64_MAX)
 		return UINT64_MAX; /* it waits for memory, and is not to blame */
 	last = u64_max(atomic_load(&guest->vm->first_run_ns), atomic_load(&guest->vm->heartbeat_ns));
 	last = u64_max(last, last ? stalled : 0);
+	last = u64_max(last, guest->resumed_ns);
 	return last ? last + guest->config->vm.watchdog : UINT64_MAX;
 }
 
@@ -308,7 +310,7 @@ static void check_deadlines(struct guest *guest)
 	if (now >= watchdog_deadline(guest)) {
 		vm_end(guest->vm,
 			&(struct vm_end){.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
-		check_vm(guest);
+		guest_check_vm(guest);
 	}
 	if (guest->recover_at_ns && now >= guest->recover_at_ns)
 		crash_recover_now(guest);
@@ -336,7 +338,7 @@ static int next_timeout(struct guest *guest)
 
 /* ---- what the operator does ------------------------------------------------------------------------ */
 
-static void stop(struct guest *guest, const char *why)
+void guest_stop(struct guest *guest, const char *why)
 {
 	if (guest->stopping && !guest->vm) {
 		if (jobs_busy(guest))
@@ -346,7 +348,7 @@ static void stop(struct guest *guest, const char *why)
 	}
 	log_info("%s: stopping", why);
 	guest->stopping = true;
-	check_vm(guest); /* a crash that was seen before is dumped all the same */
+	guest_check_vm(guest); /* a crash that was seen before is dumped all the same */
 	guest->recover_at_ns = 0;
 	guest->recovery_waits = RECOVERY_WAITS_NOT;
 	guest->reboot_at_ns = 0;
@@ -361,17 +363,23 @@ static void stop(struct guest *guest, const char *why)
 		log_info("waiting for the dump to complete; stop again to leave it to the dumper process");
 }
 
+void guest_crash_now(struct guest *guest)
+{
+	if (guest->vm)
+		vm_end(guest->vm, &(struct vm_end){.kind = VM_END_CRASH,
+					  .reason = DUMP_REASON_OPERATOR,
+					  .ns = clock_mono_ns()});
+}
+
 static void handle_signals(struct guest *guest)
 {
 	struct signalfd_siginfo info;
 
 	while (read(guest->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1 && guest->vm)
-			vm_end(guest->vm, &(struct vm_end){.kind = VM_END_CRASH,
-						  .reason = DUMP_REASON_OPERATOR,
-						  .ns = clock_mono_ns()});
-		else if (info.ssi_signo != SIGUSR1)
-			stop(guest, strsignal((int)info.ssi_signo));
+		if (info.ssi_signo == SIGUSR1)
+			guest_crash_now(guest);
+		else
+			guest_stop(guest, strsignal((int)info.ssi_signo));
 	}
 }
 
@@ -381,7 +389,7 @@ static void handle_input(struct guest *guest)
 	int n = console_read(&guest->console, keys, sizeof(keys));
 
 	if (n == -ECANCELED)
-		stop(guest, "Ctrl-A x");
+		guest_stop(guest, "Ctrl-A x");
 	else if (n < 0)
 		epoll_ctl(guest->epoll_fd, EPOLL_CTL_DEL, guest->console.in_fd, NULL);
 	else if (n > 0 && guest->vm)
@@ -416,6 +424,8 @@ static void handle_ready_fd(struct guest *guest, int fd)
 		handover_dump_removed(guest);
 	} else if (fd == guest->console.in_fd) {
 		handle_input(guest);
+	} else if (fd == guest->control.epoll_fd) {
+		control_dispatch(&guest->control);
 	}
 }
 
@@ -428,7 +438,7 @@ static void event_loop(struct guest *guest)
 
 		for (int i = 0; i < n; i++)
 			handle_ready_fd(guest, ready[i].data.fd);
-		check_vm(guest);
+		guest_check_vm(guest);
 		check_dying(guest);
 		check_deadlines(guest);
 		crash_check_waiting(guest);
@@ -587,6 +597,12 @@ static int open_all(struct guest *guest, const char *events_path)
 		log_error("event loop: %s", strerror(-err));
 		return EXIT_HOST;
 	}
+	if (guest_control_open(guest))
+		return EXIT_HOST;
+	if (guest->control.epoll_fd >= 0 && watch(guest, guest->control.epoll_fd)) {
+		log_error("event loop: the control socket cannot be watched");
+		return EXIT_HOST;
+	}
 	guest->shared = (struct vm_shared){.kvm = &guest->kvm,
 		.console = &guest->console,
 		.backends = &guest->backends,
@@ -623,6 +639,7 @@ static void close_all(struct guest *guest)
 	jobs_fini(guest); /* after the VMs, which may point at a job's record */
 	if (guest->dumper.socket >= 0)
 		dumper_fini(&guest->dumper);
+	guest_control_close(guest);
 	console_close(&guest->console);
 	kvm_close(&guest->kvm);
 	events_close(&guest->events);
@@ -653,6 +670,8 @@ int guest_run(const struct config *config, const char *events_path)
 		.released_fd = -1};
 	struct vm *vm;
 
+	guest.started_ns = clock_mono_ns();
+	control_init(&guest.control);
 	dumper_init(&guest.dumper);
 	gate_none(&guest.gate);
 	budget_init(&guest.budget, 0, -1, -1);

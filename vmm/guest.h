@@ -6,6 +6,8 @@
  *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
  *      job_quota.c  room for one more dump
  *      handover.c   the crashed VM's memory becomes the recovery VM's
+ *      guest_control.c  requests of the control socket
+ *      job_cancel.c  a dump that the operator does not want any more
  *      jobs.c     dumps under way: what each needs, what became of it
  *      report.c   lines, events and the timeline for the operator
  *
@@ -21,6 +23,7 @@
 #include "vmm/budget.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
+#include "vmm/control.h"
 #include "vmm/events.h"
 #include "vmm/gate.h"
 #include "vmm/kvm.h"
@@ -43,6 +46,7 @@ struct dump_job {
 	bool announced;             /* the dead VM's memory has its .partial name */
 	bool linked;                /* the dump has, too: releasing may have begun */
 	bool retried;               /* the dumper died of it once: @dump_fd is what it left */
+	bool cancelled;             /* the operator does not want it any more */
 	bool finished;              /* published or failed */
 	bool failed;
 	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
@@ -63,6 +67,7 @@ struct guest {
 	struct console console;
 	struct events events;
 	struct backends backends;
+	struct control control;
 	struct vm_shared shared;
 	int dir_fd, lock_fd; /* owned: vm.memory_dir, and its lock against a second minivmm */
 	bool huge_pages;     /* vm.memory_dir gives them */
@@ -77,6 +82,8 @@ struct guest {
 	uint32_t generation;                 /* of the newest VM */
 	uint32_t next_generation;            /* VMs started so far */
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
+	uint64_t started_ns;                 /* when minivmm was started */
+	uint64_t resumed_ns;                 /* when @vm went on after a pause; 0 = it was never paused */
 
 	uint64_t recoveries;               /* in a row */
 	uint64_t unready;                  /* recovery VMs in a row that crashed before they were ready */
@@ -93,6 +100,7 @@ struct guest {
 
 	struct dumper dumper;
 	uint32_t dumper_failures; /* deaths without a finished dump in between */
+	bool dumper_cancelled;    /* it was killed because of a job that was cancelled */
 	uint64_t dumper_heard_ns; /* when it last said something, or was given something to do */
 	struct dump_job *jobs;    /* owned list */
 	bool progress_shown;      /* a progress bar stands in the terminal's last line */
@@ -125,6 +133,21 @@ void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job);
 
 /* Destroys @vm in a thread of its own. */
 void guest_reap(struct guest *guest, struct vm *vm);
+
+/* What guest->vm has reported: may handle its crash or its end, and leave another one or none. */
+void guest_check_vm(struct guest *guest);
+
+/* The operator wants a crash of guest->vm, if there is one; guest_check_vm() handles it. */
+void guest_crash_now(struct guest *guest);
+
+/* The operator wants an end: no VM runs afterwards.  A second time: without waiting for dumps. */
+void guest_stop(struct guest *guest, const char *why);
+
+/* ---- guest_control.c ---------------------------------------------------------------------------- */
+
+/* Opens vm.control, if there is to be one.  -errno (reported). */
+int warn_unused guest_control_open(struct guest *guest);
+void guest_control_close(struct guest *guest);
 
 /* ---- crash.c ------------------------------------------------------------------------------------ */
 
@@ -241,6 +264,25 @@ void handover_dump_removed(struct guest *guest);
 
 /* Says what the gate has to say. */
 void handover_check(struct guest *guest);
+
+/* ---- jobs.c again: job_cancel.c ends a job too --------------------------------------------------- */
+
+/* @job is over and has been reported; it may be gone afterwards. */
+void jobs_finish(struct guest *guest, struct dump_job *job, bool failed);
+
+/* ---- job_cancel.c ------------------------------------------------------------------------------- */
+
+/* The job that the dumper is at work on, or NULL. */
+struct dump_job *jobs_running(const struct guest *guest);
+
+/*
+ * jobs_cancel - end the dump @job, which is not queued behind another one: now, or when its dumper has ended
+ * (@job may be gone afterwards).
+ */
+void jobs_cancel(struct guest *guest, struct dump_job *job);
+
+/* Nobody works on @job any more: its memory is given back, what it is to leave stays; it may be gone afterwards. */
+void jobs_cancelled(struct guest *guest, struct dump_job *job);
 
 /* ---- report.c ----------------------------------------------------------------------------------- */
 

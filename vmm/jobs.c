@@ -189,7 +189,7 @@ static void retire_jobs(struct guest *guest)
 	}
 }
 
-static void finish(struct guest *guest, struct dump_job *job, bool failed)
+void jobs_finish(struct guest *guest, struct dump_job *job, bool failed)
 {
 	report_progress_end(guest);
 	job->finished = true;
@@ -224,7 +224,7 @@ void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 			in_place || !job->linked ? "" : names.dump_partial);
 	EVENT(&guest->events, "dump-failed", job->generation, EV_STR("why", why), EV_STR("dir", job->dir),
 		EV_STR("name", job->name), EV_BOOL("partial", job->linked || job->announced));
-	finish(guest, job, true);
+	jobs_finish(guest, job, true);
 }
 
 /* ---- the dumper's events ------------------------------------------------------------------------- */
@@ -277,7 +277,7 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		EV_STR("name", job->name), EV_STR("file", names.final), EV_U64("dumped", job->last.dumped),
 		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
 	report_excluded(job);
-	finish(guest, job, false);
+	jobs_finish(guest, job, false);
 }
 
 /* The dump goes to dump.fallback_dir, because of @why. */
@@ -371,14 +371,19 @@ static void handle_death(struct guest *guest)
 
 	epoll_ctl(guest->epoll_fd, EPOLL_CTL_DEL, guest->dumper.socket, NULL);
 	dumper_fini(&guest->dumper);
-	guest->dumper_failures++;
-	log_warn("the dumper process ended unexpectedly");
+	if (!guest->dumper_cancelled) {
+		guest->dumper_failures++;
+		log_warn("the dumper process ended unexpectedly");
+	}
+	guest->dumper_cancelled = false;
 	for (job = guest->jobs; job; job = next) {
 		next = job->next;
 		if (!job->sent || job->finished)
 			continue;
 		job->sent = false;
-		if (oldest && !resume_job(guest, job))
+		if (job->cancelled)
+			jobs_cancelled(guest, job);
+		else if (oldest && !resume_job(guest, job))
 			jobs_give_up(guest, job, "the dumper process ended in the middle of it");
 		oldest = false;
 	}

@@ -25,11 +25,13 @@ static void put_string(FILE *out, const char *text, size_t len)
 /* What comes before any value: comma, new line, name. */
 static void lead(struct json *json, const char *name)
 {
-	if (json->depth)
-		fprintf(json->out, "%s\n%*s", json->not_first ? "," : "", (int)json->depth * 2, "");
+	if (json->depth && json->not_first)
+		fputc(',', json->out);
+	if (json->depth && !json->compact)
+		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
 	json->not_first = true;
 	if (name)
-		fprintf(json->out, "\"%s\": ", name);
+		fprintf(json->out, json->compact ? "\"%s\":" : "\"%s\": ", name);
 }
 
 static void open_with(struct json *json, const char *name, char opening, char closing)
@@ -55,7 +57,7 @@ void json_end(struct json *json)
 {
 	assert(json->depth);
 	json->depth--;
-	if (json->not_first)
+	if (json->not_first && !json->compact)
 		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
 	fputc(json->closing[json->depth], json->out);
 	if (!json->depth)

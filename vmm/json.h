@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/json.h - writes one JSON document to a stream, indented.  Names are string literals of ours; texts may
+ * vmm/json.h - writes one JSON document to a stream, indented or in one line.  Names are string literals of ours; texts may
  * be any bytes and come out as ASCII, a byte from 0x80 on as the character of that number.
  *
  *      struct json json = {.out = stdout};
@@ -24,6 +24,7 @@
 
 struct json {
 	FILE *out; /* borrowed */
+	bool compact; /* all in one line */
 	unsigned depth;
 	bool not_first; /* in the innermost object or array */
 	char closing[JSON_DEPTH_MAX];

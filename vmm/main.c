@@ -16,6 +16,9 @@ static const struct command commands[] = {
 	{"check", "CFG [--set section.key=value]... | --keys",
 		"validate a configuration and print what is in effect; --keys: list all keys",
 		command_check},
+	{"ctl", "[--json] GUEST status|events|crash|pause|resume|stop|dump-cancel [GENERATION]",
+		"talk to a running guest; GUEST: its name, its guest.cfg or its control socket",
+		command_ctl},
 	{"info", "[DIR]", "what this host offers: KVM, huge pages, shared memory, limits", command_info},
 	{"dump", "list|info|read|salvage|rm ...", "work with dumps; see minivmm dump --help", command_dump},
 };
@@ -71,6 +74,6 @@ int main(int argc, char **argv)
 	if (name)
 		fprintf(stderr, "minivmm: no command '%s'; see minivmm --help\n", name);
 	else
-		fprintf(stderr, "Usage: minivmm run|check|info|dump ...; see minivmm --help\n");
+		fprintf(stderr, "Usage: minivmm run|ctl|check|info|dump ...; see minivmm --help\n");
 	return EXIT_USAGE;
 }

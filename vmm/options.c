@@ -73,6 +73,8 @@ const struct config_option options[] = {
 		.help = "number of vCPUs"},
 	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,
 		.help = "time without a heartbeat call that counts as a hang; 0 = never"},
+	{FIELD(vm, control), .type = OPTION_SOCKET,
+		.help = "Unix socket for minivmm ctl, or none (default: control in vm.memory_dir)"},
 
 	{FIELD(dump, enabled), .type = OPTION_BOOL, .fallback = "yes", .help = "dump a crashed VM"},
 	{FIELD(dump, dir), .type = OPTION_PATH, .help = "directory for dumps (default: vm.memory_dir)"},
@@ -152,6 +154,7 @@ char **option_string(const struct config_option *option, void *fields)
 	case OPTION_STRING:
 	case OPTION_PATH:
 	case OPTION_SINK:
+	case OPTION_SOCKET:
 		return (char **)((char *)fields + option->offset);
 	default:
 		return NULL;
@@ -255,6 +258,9 @@ void option_allowed(const struct config_option *option, char *buf, size_t size)
 	case OPTION_SINK:
 		snprintf(buf, size, "stdio, none or a path");
 		break;
+	case OPTION_SOCKET:
+		snprintf(buf, size, "none or a path");
+		break;
 	case OPTION_BOOL:
 		snprintf(buf, size, "yes or no");
 		break;
@@ -355,7 +361,7 @@ static int set_string(const struct config_option *option, void *fields, const ch
 
 	if (option->type == OPTION_NAME && !name_is_valid(value))
 		return -EINVAL;
-	if ((option->type == OPTION_PATH || option->type == OPTION_SINK) && !value[0])
+	if (option->type != OPTION_STRING && !value[0])
 		return -EINVAL;
 	if (!text_is_valid(value) || (option->valid && !option->valid(value)))
 		return -EINVAL;
@@ -391,6 +397,7 @@ int option_set(
 	case OPTION_STRING:
 	case OPTION_PATH:
 	case OPTION_SINK:
+	case OPTION_SOCKET:
 		err = set_string(option, fields, value);
 		break;
 	case OPTION_BOOL:

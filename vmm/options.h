@@ -18,7 +18,8 @@ enum option_type {
 	OPTION_NAME, /* letters, digits, '.', '_', '-' */
 	OPTION_STRING,
 	OPTION_PATH, /* relative ones are meant from the directory of the configuration file */
-	OPTION_SINK, /* "stdio", "none" or a path */
+	OPTION_SINK,   /* "stdio", "none" or a path */
+	OPTION_SOCKET, /* "none" or a path */
 	OPTION_BOOL, /* yes, no */
 	OPTION_UINT,
 	OPTION_SIZE,     /* bytes with K, M, G, T */
@@ -63,7 +64,7 @@ void option_format(const struct config_option *option, const void *from, char *b
 /* Writes what values are allowed, e.g. "16M to 128G, a multiple of 2M". */
 void option_allowed(const struct config_option *option, char *buf, size_t size);
 
-/* The char * field of a NAME, STRING, PATH or SINK option; NULL for other types. */
+/* The char * field of a NAME, STRING, PATH, SINK or SOCKET option; NULL for other types. */
 char **option_string(const struct config_option *option, void *fields);
 
 #endif /* VMM_OPTIONS_H */

@@ -31,7 +31,18 @@
 #define MIB (1ull << 20)
 
 /* Exit codes of minivmm, as README.md documents them. */
-enum { CODE_OK, CODE_HOST, CODE_USAGE, CODE_CONFIG, CODE_NO_KVM, CODE_CRASHED, CODE_DUMP, CODE_GUEST };
+enum {
+	CODE_OK,
+	CODE_HOST,
+	CODE_USAGE,
+	CODE_CONFIG,
+	CODE_NO_KVM,
+	CODE_CRASHED,
+	CODE_DUMP,
+	CODE_GUEST,
+	CODE_NOT_RUNNING,
+	CODE_REFUSED
+};
 
 /* Our choice: what takes milliseconds gets a minute, so that a busy machine is no failure. */
 #define RUN_LIMIT_MS (60000 * time_factor())
@@ -135,7 +146,7 @@ void run_find_dumper(struct run *run, struct process *ret);
 /* The published dump of @generation: its path in @path.  Exactly one must be there. */
 void run_dump_path(struct run *run, int generation, char *path, size_t size);
 
-/* Files in the directory of dumps that end with @suffix; the path of one of them in @path (or NULL). */
+/* Files (no sockets) in the directory of dumps that end with @suffix; the path of one of them in @path (or NULL). */
 unsigned run_files(const struct run *run, const char *suffix, char *path, size_t size);
 
 /* MiB that the VM of @generation had in the end, if it got memory while it ran; else 0. */

@@ -58,7 +58,8 @@ unsigned run_files(const struct run *run, const char *suffix, char *path, size_t
 	while (dir && (entry = readdir(dir))) {
 		size_t len = strlen(entry->d_name), tail = strlen(suffix);
 
-		if (entry->d_name[0] == '.' || len < tail || strcmp(entry->d_name + len - tail, suffix))
+		if (entry->d_name[0] == '.' || entry->d_type == DT_SOCK || len < tail ||
+			strcmp(entry->d_name + len - tail, suffix))
 			continue;
 		count++;
 		if (path)
