@@ -172,8 +172,9 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
-check-long: ## the same with 200 kills at random moments and larger guests
-	@SALVAGE_KILLS=200 CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 $(MAKE) check
+check-long: ## the same with 200 kills at random moments, 1000 crashes in a row and larger guests
+	@SALVAGE_KILLS=200 HANDOVER_CYCLES=1000 CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 \
+		$(MAKE) check
 
 .PHONY: check-unit
 check-unit: ## the unit tests and the fuzz corpora alone (for sanitizers)

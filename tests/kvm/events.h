@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* far above what 60 generations write; a longer log is cut there */
-#define EVENT_LOG_MAX (1u << 20)
+/* far above what 1000 generations write; a longer log is cut there */
+#define EVENT_LOG_MAX (1u << 24)
 
 struct event_log {
 	int fd;      /* owned; -1 = closed */

@@ -9,6 +9,7 @@
 
 #include <check.h>
 
+Suite *suite_budget(void);
 Suite *suite_cli(void);
 Suite *suite_conformance(void);
 Suite *suite_dump(void);
