@@ -208,6 +208,7 @@ static int move_bytes(struct dump_engine *engine)
 {
 	int r;
 
+	engine_report_guest(engine);
 	r = map_ram(engine);
 	if (!r)
 		r = select_pages_of(engine);

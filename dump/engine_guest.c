@@ -6,8 +6,10 @@
  */
 #include "dump/engine_impl.h"
 
+#include "dump/base/cleanup.h"
 #include "dump/base/log.h"
 #include "dump/linux_kernel.h"
+#include "dump/linux_report.h"
 #include "dump/pagewalk.h"
 
 #include <string.h>
@@ -40,7 +42,8 @@ void engine_look_at_guest(struct dump_engine *engine)
 	int r;
 
 	/* what an earlier dumper has found, if that is what it looks like */
-	if (len && len <= VMCOREINFO_TEXT_MAX && vmcoreinfo_set(&engine->vmcoreinfo, record->vmcoreinfo, len))
+	if (len && len <= VMCOREINFO_TEXT_MAX &&
+		vmcoreinfo_set(&engine->vmcoreinfo, record->vmcoreinfo, len))
 		return;
 	record->vmcoreinfo_len = 0;
 	if (!may_be_linux(record))
@@ -50,4 +53,15 @@ void engine_look_at_guest(struct dump_engine *engine)
 		log_debug("looking for VMCOREINFO: %s", strerror(-r));
 	memcpy(record->vmcoreinfo, engine->vmcoreinfo.text, engine->vmcoreinfo.len);
 	record->vmcoreinfo_len = (uint32_t)engine->vmcoreinfo.len;
+}
+
+void engine_report_guest(struct dump_engine *engine)
+{
+	struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
+	autofree struct linux_kernel *kernel = malloc(sizeof(*kernel));
+
+	if (!engine->vmcoreinfo.len || engine->found || !kernel ||
+		linux_kernel_init(kernel, &view, &engine->vmcoreinfo))
+		return;
+	linux_report_make(&engine->record->linux_report, kernel);
 }

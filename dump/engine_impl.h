@@ -23,6 +23,9 @@ void engine_mark(struct dump_engine *engine, enum dump_moment moment);
 /* Finds VMCOREINFO, if the guest has it: engine->vmcoreinfo and the record's copy. */
 void engine_look_at_guest(struct dump_engine *engine);
 
+/* The end of its log and what else people want to know first, into the record; before memory is released. */
+void engine_report_guest(struct dump_engine *engine);
+
 /* What the selectors did, into the trailer; the state that is set next makes it valid. */
 void engine_save_selection(struct dump_engine *engine);
 

@@ -31,7 +31,8 @@ static const char *find_tables(struct linux_kernel *kernel)
 	if (!vmcoreinfo_number(info, "phys_base", &phys_base))
 		return "VMCOREINFO has no phys_base";
 	kernel->phys_base = (uint64_t)phys_base;
-	if (!vmcoreinfo_symbol(info, "init_top_pgt", &top) && !vmcoreinfo_symbol(info, "swapper_pg_dir", &top))
+	if (!vmcoreinfo_symbol(info, "init_top_pgt", &top) &&
+		!vmcoreinfo_symbol(info, "swapper_pg_dir", &top))
 		return "VMCOREINFO names no page tables";
 	kernel->root = phys_of_image(kernel, top);
 	if (top < LINUX_KERNEL_MAP || kernel->root % PAGE_SIZE_4K ||
@@ -50,8 +51,7 @@ static const char *check_release(struct linux_kernel *kernel)
 	uint64_t symbol, offset;
 
 	if (!vmcoreinfo_symbol(&kernel->info, "init_uts_ns", &symbol) ||
-		!vmcoreinfo_measure(
-			&kernel->info, "OFFSET", "uts_namespace.name", PAGE_SIZE_4K, &offset))
+		!vmcoreinfo_measure(&kernel->info, "OFFSET", "uts_namespace.name", PAGE_SIZE_4K, &offset))
 		return NULL; /* a kernel before 5.12 does not say where it is */
 	if (linux_kernel_read(kernel, symbol + offset + UTS_RELEASE, found, sizeof(found)))
 		return "the kernel's memory is not where VMCOREINFO says";

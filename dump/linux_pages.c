@@ -84,8 +84,8 @@ static void flush(struct worker *worker)
 		uint64_t page = seg->off / PAGE_SIZE_4K - start; /* modulo 2^64 */
 
 		if (first < end)
-			worker->job->counts[worker->reason] +=
-				set_range(worker->job->drop, first + page, end + page);
+			worker->job->counts[worker->reason] += set_range(
+				worker->job->drop, first + page, end + page);
 	}
 	worker->first = 0;
 	worker->end = 0;
@@ -199,8 +199,8 @@ static void *work(void *arg)
 {
 	struct job *job = arg;
 	autofree struct worker *worker = calloc(1, sizeof(*worker));
-	autofree unsigned char *block =
-		aligned_alloc(PAGE_SIZE_4K, LINUX_BLOCK_PAGES * (size_t)job->format.size);
+	autofree unsigned char *block = aligned_alloc(
+		PAGE_SIZE_4K, LINUX_BLOCK_PAGES * (size_t)job->format.size);
 	uint64_t section;
 
 	if (!worker || !block)
@@ -218,7 +218,8 @@ static void run_threads(struct job *job, uint32_t workers)
 	pthread_t threads[63];
 	uint32_t nr = 0;
 
-	while (nr + 1 < workers && nr < ARRAY_LEN(threads) && !pthread_create(&threads[nr], NULL, work, job))
+	while (nr + 1 < workers && nr < ARRAY_LEN(threads) &&
+		!pthread_create(&threads[nr], NULL, work, job))
 		nr++;
 	work(job);
 	while (nr)

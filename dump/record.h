@@ -13,6 +13,7 @@
 #define DUMP_RECORD_H
 
 #include "dump/layout.h"
+#include "dump/linux_report.h"
 #include "dump/vmcoreinfo.h"
 #include "firmware/abi.h"
 
@@ -127,6 +128,7 @@ struct dump_record {
 	/* The dumper's: what it found in the memory of a Linux guest; 0 bytes before and without. */
 	uint32_t vmcoreinfo_len;
 	char vmcoreinfo[VMCOREINFO_TEXT_MAX];
+	struct linux_report linux_report; /* for the VMM once the dump is done; it cleans a copy */
 	struct dump_cpu cpus[];
 };
 

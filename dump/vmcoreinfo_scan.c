@@ -36,7 +36,7 @@ struct scan {
 	vmcoreinfo_accept_fn *accept;
 	void *arg;
 	_Atomic uint64_t next; /* number of the next window */
-	_Atomic int error; /* the first one */
+	_Atomic int error;     /* the first one */
 	_Atomic bool done;
 	pthread_mutex_t lock; /* guards the rest, and calls of @accept */
 	bool accepted;
@@ -102,7 +102,8 @@ static int scan_window(struct scan *scan, const struct dump_segment *seg, uint64
 	int fd = scan->view->fd;
 
 	while (from < end) {
-		off_t start = io_test_fails(IO_SEEK, NULL) ? -1 : lseek(fd, (off_t)(head + from), SEEK_DATA);
+		off_t start = io_test_fails(IO_SEEK, NULL) ? -1
+							   : lseek(fd, (off_t)(head + from), SEEK_DATA);
 		off_t stop;
 		int r;
 
@@ -131,7 +132,8 @@ static uint64_t windows_of(const struct dump_segment *seg)
  * Window @nr: the last segment's come first, and of each segment those at its ends, in turn.  That is where
  * young kernels' allocators begin: 6.1 at the beginning, 6.12 at the end.
  */
-static const struct dump_segment *find_window(const struct dump_layout *layout, uint64_t nr, uint64_t *ret_off)
+static const struct dump_segment *find_window(
+	const struct dump_layout *layout, uint64_t nr, uint64_t *ret_off)
 {
 	for (uint32_t i = layout->nr_segments; i-- > 0;) {
 		const struct dump_segment *seg = &layout->segments[i];
@@ -182,14 +184,11 @@ static void run_threads(struct scan *scan, uint32_t workers)
 		pthread_join(threads[--nr], NULL);
 }
 
-int vmcoreinfo_scan(const struct guest_view *view, uint32_t workers, vmcoreinfo_accept_fn *accept, void *arg,
-	struct vmcoreinfo *ret)
+int vmcoreinfo_scan(const struct guest_view *view, uint32_t workers, vmcoreinfo_accept_fn *accept,
+	void *arg, struct vmcoreinfo *ret)
 {
-	struct scan scan = {.view = view,
-		.accept = accept,
-		.arg = arg,
-		.ret = ret,
-		.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct scan scan = {
+		.view = view, .accept = accept, .arg = arg, .ret = ret, .lock = PTHREAD_MUTEX_INITIALIZER};
 	void *ram = mmap(NULL, view->layout->ram, PROT_READ, MAP_SHARED | MAP_NORESERVE, view->fd,
 		(off_t)view->layout->head);
 

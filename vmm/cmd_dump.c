@@ -57,6 +57,11 @@ static const struct subcommand subcommands[] = {
 	{"salvage", "FILE [--output FILE] [--keep] [--region FILE] [--json]",
 		"make a whole dump of the .partial files that a killed dumper has left", "jokr", 1, 1,
 		dump_command_salvage},
+	{"dmesg", "FILE [--region FILE]", "the log of the Linux kernel in the dump", "r", 1, 1,
+		dump_command_dmesg},
+	{"bt", "FILE [--all] [--region FILE]",
+		"where the Linux kernel in the dump was: the vCPU that panicked, or --all", "ar", 1, 1,
+		dump_command_bt},
 	{"rm", "FILE... [--force] [--json]", "remove dumps; --force: also unfinished ones", "jf", 1,
 		DUMP_FILES_MAX, dump_command_rm},
 };

@@ -34,6 +34,8 @@ int dump_command_list(const struct dump_arguments *args);
 int dump_command_info(const struct dump_arguments *args);
 int dump_command_read(const struct dump_arguments *args);
 int dump_command_salvage(const struct dump_arguments *args);
+int dump_command_dmesg(const struct dump_arguments *args);
+int dump_command_bt(const struct dump_arguments *args);
 int dump_command_rm(const struct dump_arguments *args);
 
 /* Opens @path, or says why not and returns the exit code. */

@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/linux_dump.h"
 #include "dump/linux_pages.h"
 #include "dump/tables.h"
 #include "vmm/exit_codes.h"
@@ -250,6 +251,42 @@ static void print_cpus(const struct metadata *metadata, bool all)
 		printf("  (%" PRIu32 " more vCPUs: --all)\n", metadata->nr_cpus - 1);
 }
 
+/* ---- Linux ------------------------------------------------------------------------------------------- */
+
+bool dump_info_linux(struct reader *reader, struct linux_report *ret)
+{
+	struct linux_dump *dump;
+
+	if (linux_dump_open(reader, false, &dump))
+		return false;
+	linux_report_make(ret, &dump->kernel);
+	linux_dump_close(dump);
+	return true;
+}
+
+static void print_linux(struct reader *reader)
+{
+	struct linux_report report;
+
+	if (!dump_info_linux(reader, &report))
+		return;
+	printf("\n");
+	field("Linux", report.release);
+	if (report.uptime_ns)
+		printf("%-18s %.1f s, at the last line of its log\n", "uptime",
+			(double)report.uptime_ns / (double)NSEC_PER_SEC);
+	if (report.panic[0])
+		field("kernel panic", report.panic);
+	if (report.cpu >= 0)
+		printf("%-18s %d\n", "on CPU", (int)report.cpu);
+	if (report.trouble[0])
+		field("no log", report.trouble);
+	if (report.nr_lines)
+		printf("\nend of its log\n");
+	for (uint32_t i = 0; i < report.nr_lines; i++)
+		printf("  %s\n", report.lines[i]);
+}
+
 int dump_command_info(const struct dump_arguments *args)
 {
 	struct dump_file_facts facts;
@@ -273,6 +310,7 @@ int dump_command_info(const struct dump_arguments *args)
 		print_file(reader, &facts);
 		if (reader->metadata.has_meta)
 			print_meta(&reader->metadata.meta);
+		print_linux(reader);
 		print_timeline(&reader->metadata);
 		print_counts(reader, &counts);
 		print_segments(&reader->core);

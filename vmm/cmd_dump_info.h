@@ -5,6 +5,7 @@
 #ifndef VMM_CMD_DUMP_INFO_H
 #define VMM_CMD_DUMP_INFO_H
 
+#include "dump/linux_report.h"
 #include "vmm/cmd_dump.h"
 
 #include <string.h>
@@ -19,6 +20,9 @@ void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret);
 
 void dump_info_json(
 	struct reader *reader, const struct dump_file_facts *facts, const struct reader_counts *counts);
+
+/* What the Linux kernel in the dump tells; false if there is none.  Texts are printable. */
+bool dump_info_linux(struct reader *reader, struct linux_report *ret);
 
 /* As in the table of selectors; "unknown" for one of a later version. */
 const char *dump_selector_name(size_t index);

@@ -92,6 +92,25 @@ static void put_counts(struct json *json, const struct reader *reader, const str
 	json_end(json);
 }
 
+static void put_linux(struct json *json, struct reader *reader)
+{
+	struct linux_report report;
+
+	if (!dump_info_linux(reader, &report))
+		return;
+	json_object(json, "linux");
+	json_text(json, "release", report.release);
+	json_u64(json, "uptime_ns", report.uptime_ns);
+	json_text(json, "panic", report.panic);
+	json_i64(json, "cpu", report.cpu);
+	json_text(json, "trouble", report.trouble);
+	json_array(json, "log");
+	for (uint32_t i = 0; i < report.nr_lines; i++)
+		json_text(json, NULL, report.lines[i]);
+	json_end(json);
+	json_end(json);
+}
+
 static void put_segments(struct json *json, const struct elfcore *core)
 {
 	json_array(json, "segments");
@@ -160,6 +179,7 @@ void dump_info_json(
 	json_u64(&json, "apparent_bytes", facts->apparent);
 	if (metadata->has_meta)
 		put_meta(&json, &metadata->meta);
+	put_linux(&json, reader);
 	put_timeline(&json, metadata->moments);
 	put_counts(&json, reader, counts);
 	put_segments(&json, &reader->core);

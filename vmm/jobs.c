@@ -259,6 +259,23 @@ static void report_excluded(const struct dump_job *job)
 		log_warn("generation %u: %s", job->generation, event->text);
 }
 
+/* What the dumper has read in a Linux guest's memory: nothing that can be relied on, made printable here. */
+static void report_linux(const struct dump_job *job)
+{
+	struct linux_report report = job->record->linux_report;
+
+	if (!report.valid)
+		return;
+	linux_report_clean(&report);
+	log_info("generation %u: Linux %s, up %.1f s: %s", job->generation, report.release,
+		(double)report.uptime_ns / (double)NSEC_PER_SEC,
+		report.panic[0]     ? report.panic
+		: report.trouble[0] ? report.trouble
+				    : "its log tells of no panic");
+	for (uint32_t i = 0; i < report.nr_lines; i++)
+		log_info("generation %u: | %s", job->generation, report.lines[i]);
+}
+
 static void report_done(struct guest *guest, struct dump_job *job)
 {
 	uint64_t crash = atomic_load(&job->record->moments[DUMP_MOMENT_CRASH]);
@@ -277,6 +294,7 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		EV_STR("name", job->name), EV_STR("file", names.final), EV_U64("dumped", job->last.dumped),
 		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
 	report_excluded(job);
+	report_linux(job);
 	jobs_finish(guest, job, false);
 }
 

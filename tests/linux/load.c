@@ -32,7 +32,8 @@ static void fill(char *at, size_t bytes, unsigned seed)
 {
 	for (size_t off = 0; at && off < bytes; off += 4096) {
 		for (size_t i = 0; i < 4096; i += 8) {
-			uint64_t word = off / 4096 % 4 ? (uint64_t)seed * 0x9e3779b97f4a7c15ull + off + i : 0;
+			uint64_t word = off / 4096 % 4 ? (uint64_t)seed * 0x9e3779b97f4a7c15ull + off + i
+						       : 0;
 
 			memcpy(at + off + i, &word, 8);
 		}

@@ -247,8 +247,9 @@ static void map(struct mini *mini, uint64_t gva, uint64_t gpa, uint64_t pages, u
 
 /* ---- the log and the symbols ---------------------------------------------------------------------------- */
 
+#define LOG_RING (MINI_LOG + 0x40) /* the variable prb points to it */
 #define LOG_DESCS (MINI_LOG + 0x100)
-#define LOG_INFOS (MINI_LOG + 0x200)
+#define LOG_INFOS (MINI_LOG + 0x300)
 #define LOG_TEXT (MINI_LOG + 0x1000)
 #define LOG_COUNT_BITS 3 /* records */
 #define LOG_SIZE_BITS 10 /* bytes of text */
@@ -262,17 +263,18 @@ static void put64(struct mini *mini, uint64_t gva, uint64_t value)
 /* struct printk_ringbuffer as say_log() describes it, with three records. */
 static void make_log(struct mini *mini)
 {
-	static const char *const lines[] = {"Linux version mini",
-		"Kernel panic - not syncing: a test", "---[ end Kernel panic - not syncing: a test ]---"};
+	static const char *const lines[] = {"Linux version mini", "Kernel panic - not syncing: a test",
+		"---[ end Kernel panic - not syncing: a test ]---"};
 	uint64_t pos = 0;
 
-	put64(mini, MINI_LOG, LOG_COUNT_BITS);
-	put64(mini, MINI_LOG + 8, LOG_DESCS);
-	put64(mini, MINI_LOG + 16, LOG_INFOS);
-	put64(mini, MINI_LOG + 24, ARRAY_LEN(lines) - 1); /* head_id: the newest */
-	put64(mini, MINI_LOG + 32, 0);                    /* tail_id */
-	put64(mini, MINI_LOG + 48, LOG_SIZE_BITS);
-	put64(mini, MINI_LOG + 56, LOG_TEXT);
+	put64(mini, MINI_LOG, LOG_RING);
+	put64(mini, LOG_RING, LOG_COUNT_BITS);
+	put64(mini, LOG_RING + 8, LOG_DESCS);
+	put64(mini, LOG_RING + 16, LOG_INFOS);
+	put64(mini, LOG_RING + 24, ARRAY_LEN(lines) - 1); /* head_id: the newest */
+	put64(mini, LOG_RING + 32, 0);                    /* tail_id */
+	put64(mini, LOG_RING + 48, LOG_SIZE_BITS);
+	put64(mini, LOG_RING + 56, LOG_TEXT);
 	for (uint64_t i = 0; i < ARRAY_LEN(lines); i++) {
 		uint64_t len = strlen(lines[i]), info = LOG_INFOS + i * 88;
 		uint16_t text_len = (uint16_t)len;
@@ -291,7 +293,7 @@ static void make_log(struct mini *mini)
 
 /*
  * kallsyms without compression: token n is the character n, a name is its length, its type and its
- * characters.  Offsets count from kallsyms_relative_base (no per-CPU symbols here).
+ * characters.  With 4 levels offsets are as kernels with absolute per-CPU symbols have them, with 5 as newer ones.
  */
 static void make_symbols(struct mini *mini)
 {
@@ -315,10 +317,13 @@ static void make_symbols(struct mini *mini)
 	for (uint32_t i = 0; i < nr; i++) {
 		size_t len = strlen(symbols[i].name);
 
+		/* base - 1 - offset */
+		uint32_t offset = mini->levels5 ? symbols[i].offset : UINT32_MAX - symbols[i].offset;
+
 		*name++ = (uint8_t)len;
 		memcpy(name, symbols[i].name, len);
 		name += len;
-		memcpy(mini_at(mini, MINI_SYMBOLS + 0x4000 + 4 * i), &symbols[i].offset, 4);
+		memcpy(mini_at(mini, MINI_SYMBOLS + 0x4000 + 4 * i), &offset, 4);
 	}
 }
 
@@ -459,7 +464,8 @@ void mini_init(struct mini *mini, enum mini_kernel kernel, bool levels5)
 
 	root = mini_phys(mini, SECTIONS_PHYS);
 	root[0] = MINI_DIRECT + SECTIONS_PHYS + PAGE_SIZE_4K;
-	for (unsigned i = 0; i < 2; i++) /* {section_mem_map, usage}: marked present, has map, early, online */
+	for (unsigned i = 0; i < 2;
+		i++) /* {section_mem_map, usage}: marked present, has map, early, online */
 		root[PAGE_SIZE_4K / 8 + i * 2] = MINI_VMEMMAP | 0xf;
 	for (uint64_t i = 0; i < MINI_SEGMENT_PAGES; i++) {
 		reset(mini, i);

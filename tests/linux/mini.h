@@ -44,7 +44,7 @@ struct mini {
 	enum mini_kernel kernel;
 	bool levels5;
 	struct dump_layout layout;
-	char info[4096];        /* VMCOREINFO's text */
+	char info[4096];       /* VMCOREINFO's text */
 	uint8_t ram[MINI_RAM]; /* by RAM offset */
 };
 

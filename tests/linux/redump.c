@@ -123,7 +123,8 @@ int main(int argc, char **argv)
 	engine.dir_fd = engine.region_dir_fd = open(argv[2], O_RDONLY | O_DIRECTORY);
 	engine.region_fd = openat(engine.dir_fd, ".", O_TMPFILE | O_RDWR, 0600);
 	engine.proc_fd = publish_proc_open();
-	if (engine.region_fd < 0 || ftruncate(engine.region_fd, (off_t)dump_layout_file_size(&record->layout)))
+	if (engine.region_fd < 0 ||
+		ftruncate(engine.region_fd, (off_t)dump_layout_file_size(&record->layout)))
 		die(argv[2], -errno);
 	copy_memory(reader, &record->layout, engine.region_fd);
 	reader_close(reader);

@@ -35,6 +35,7 @@ static Suite *(*const suites[])(void) = {
 	suite_vmcoreinfo,
 	suite_linux_pages,
 	suite_linux_dump,
+	suite_linux_log,
 	suite_options,
 	suite_config,
 	suite_bus,

@@ -26,7 +26,8 @@ void mini_guest_fini(struct mini_guest *guest)
 
 void mini_guest_sync(struct mini_guest *guest)
 {
-	ck_assert_int_eq(io_pwrite_full(guest->view.fd, guest->mini.ram, MINI_RAM, guest->mini.layout.head), 0);
+	ck_assert_int_eq(
+		io_pwrite_full(guest->view.fd, guest->mini.ram, MINI_RAM, guest->mini.layout.head), 0);
 }
 
 const char *mini_guest_open(struct mini_guest *guest)

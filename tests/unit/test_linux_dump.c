@@ -151,13 +151,13 @@ START_TEST(who_is_no_linux_is_dumped_but_for_zeros_and_the_reason_is_told)
 	int fd;
 
 	if (_i == 0)
-		ck_assert_int_eq(
-			io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_NOTE_PHYS), 0);
+		ck_assert_int_eq(io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_NOTE_PHYS), 0);
 	else if (_i == 1)
 		f.record->cpus[0].idt.base = f.record->cpus[0].rip = 0x1000;
 	else
 		ck_assert_int_eq(
-			io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_IMAGE_PHYS + 0x1080), 0);
+			io_pwrite_full(f.region_fd, zeros, 64, f.layout.head + MINI_IMAGE_PHYS + 0x1080),
+			0);
 	fd = run("linux:30");
 	trailer = trailer_of(fd);
 	ck_assert_uint_eq(trailer.distrusted, 1u << LINUX);

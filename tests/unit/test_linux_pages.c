@@ -190,9 +190,10 @@ START_TEST(without_the_private_flag_no_cache_page_counts_as_free_of_it)
 END_TEST
 
 static const char *const required[] = {"SIZE(page)", "OFFSET(page.flags)", "OFFSET(page.mapping)",
-	"OFFSET(page._mapcount)", "OFFSET(page.private)", "OFFSET(page.compound_head)", "SYMBOL(mem_section)",
-	"LENGTH(mem_section)", "SIZE(mem_section)", "OFFSET(mem_section.section_mem_map)",
-	"NUMBER(SECTION_SIZE_BITS)", "NUMBER(phys_base)", "SYMBOL(init_top_pgt)"};
+	"OFFSET(page._mapcount)", "OFFSET(page.private)", "OFFSET(page.compound_head)",
+	"SYMBOL(mem_section)", "LENGTH(mem_section)", "SIZE(mem_section)",
+	"OFFSET(mem_section.section_mem_map)", "NUMBER(SECTION_SIZE_BITS)", "NUMBER(phys_base)",
+	"SYMBOL(init_top_pgt)"};
 
 START_TEST(without_what_is_needed_nothing_is_dropped_and_the_reason_is_told)
 {
@@ -241,7 +242,8 @@ static void poke64(uint64_t pfn, unsigned offset, uint64_t value)
 
 START_TEST(a_free_page_of_an_impossible_order_is_kept)
 {
-	static const uint64_t orders[] = {11, 64, 1ull << 32, UINT64_MAX, 4 /* frame 8 is not aligned to it */};
+	static const uint64_t orders[] = {
+		11, 64, 1ull << 32, UINT64_MAX, 4 /* frame 8 is not aligned to it */};
 
 	poke64(8, 40, orders[_i]);
 	assert_classified(ALL);
@@ -347,15 +349,15 @@ Suite *suite_linux_pages(void)
 	TCase *kernels = tcase_create("kernels");
 	TCase *lies = tcase_create("lies");
 
-	tcase_add_loop_test(kernels, every_kernel_s_pages_are_told_apart_at_every_level, 0,
-		2 * MINI_KERNELS);
+	tcase_add_loop_test(
+		kernels, every_kernel_s_pages_are_told_apart_at_every_level, 0, 2 * MINI_KERNELS);
 	suite_add_tcase(suite, kernels);
 	tcase_add_checked_fixture(lies, setup, teardown);
 	tcase_add_test(lies, several_workers_find_the_same);
 	tcase_add_loop_test(lies, an_absent_key_keeps_what_it_would_tell, 0, ARRAY_LEN(keys));
 	tcase_add_test(lies, without_the_private_flag_no_cache_page_counts_as_free_of_it);
-	tcase_add_loop_test(
-		lies, without_what_is_needed_nothing_is_dropped_and_the_reason_is_told, 0, ARRAY_LEN(required));
+	tcase_add_loop_test(lies, without_what_is_needed_nothing_is_dropped_and_the_reason_is_told, 0,
+		ARRAY_LEN(required));
 	tcase_add_loop_test(lies, nonsense_is_not_believed, 0, ARRAY_LEN(nonsense));
 	tcase_add_loop_test(lies, a_free_page_of_an_impossible_order_is_kept, 0, 5);
 	tcase_add_loop_test(lies, a_folio_that_contradicts_itself_is_kept, 0, 5);

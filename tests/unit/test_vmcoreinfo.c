@@ -52,8 +52,8 @@ START_TEST(values_are_found_by_kind_and_whole_name)
 }
 END_TEST
 
-static const char *const no_numbers[] = {"", "-", "--1", "+1", " 1", "1 ", "0x10", "12a", "9223372036854775808",
-	"-9223372036854775808", "99999999999999999999999999", "1\t"};
+static const char *const no_numbers[] = {"", "-", "--1", "+1", " 1", "1 ", "0x10", "12a",
+	"9223372036854775808", "-9223372036854775808", "99999999999999999999999999", "1\t"};
 
 START_TEST(what_is_no_number_is_absent)
 {
@@ -72,7 +72,8 @@ START_TEST(numbers_fit_64_bits)
 	uint64_t value = 0;
 	int64_t number = 0;
 
-	set("SYMBOL(a)=ffffffffffffffff\nSYMBOL(b)=10000000000000000\nNUMBER(c)=9223372036854775807\nSYMBOL(d)=");
+	set("SYMBOL(a)=ffffffffffffffff\nSYMBOL(b)=10000000000000000\nNUMBER(c)="
+	    "9223372036854775807\nSYMBOL(d)=");
 	ck_assert(vmcoreinfo_symbol(&info, "a", &value));
 	ck_assert_uint_eq(value, UINT64_MAX);
 	ck_assert(!vmcoreinfo_symbol(&info, "b", &value));
@@ -134,10 +135,10 @@ START_TEST(what_looks_like_it_is_not_taken)
 
 	memcpy(copy, note, PAGE_SIZE_4K);
 	memset(note, 0, PAGE_SIZE_4K);
-	memcpy(elsewhere, copy + 24, 3000);                      /* text */
-	memcpy(elsewhere + PAGE_SIZE_4K, "VMCOREINFO", 11);      /* string */
-	memcpy(elsewhere + 2 * PAGE_SIZE_4K + 64, copy, 3000);   /* not at the start of a page */
-	memcpy(elsewhere + 3 * PAGE_SIZE_4K, copy, 24);          /* header without text */
+	memcpy(elsewhere, copy + 24, 3000);                       /* text */
+	memcpy(elsewhere + PAGE_SIZE_4K, "VMCOREINFO", 11);       /* string */
+	memcpy(elsewhere + 2 * PAGE_SIZE_4K + 64, copy, 3000);    /* not at the start of a page */
+	memcpy(elsewhere + 3 * PAGE_SIZE_4K, copy, 24);           /* header without text */
 	memcpy(elsewhere + 4 * PAGE_SIZE_4K, copy, PAGE_SIZE_4K); /* a length beyond what there may be */
 	memset(elsewhere + 4 * PAGE_SIZE_4K + 5, 0x7f, 2);
 	memcpy(elsewhere + 5 * PAGE_SIZE_4K, copy, PAGE_SIZE_4K); /* another type */
@@ -184,7 +185,8 @@ START_TEST(the_one_of_the_kernel_that_is_there_is_preferred)
 	memset(note, 0, PAGE_SIZE_4K);
 	mini_guest_sync(&guest);
 	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, linux_kernel_accepts, &guest.view, &info), 0);
-	ck_assert_msg(strstr(info.text, "OSRELEASE=6.0.0-mini"), "the refused one is told: %.30s", info.text);
+	ck_assert_msg(
+		strstr(info.text, "OSRELEASE=6.0.0-mini"), "the refused one is told: %.30s", info.text);
 }
 END_TEST
 
