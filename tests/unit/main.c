@@ -46,6 +46,7 @@ static Suite *(*const suites[])(void) = {
 	suite_power,
 	suite_serial,
 	suite_console,
+	suite_control,
 	suite_events,
 	suite_region,
 	suite_gate,

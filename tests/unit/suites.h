@@ -44,6 +44,7 @@ Suite *suite_acpi(void);
 Suite *suite_power(void);
 Suite *suite_serial(void);
 Suite *suite_console(void);
+Suite *suite_control(void);
 Suite *suite_events(void);
 Suite *suite_region(void);
 Suite *suite_gate(void);
