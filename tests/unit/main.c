@@ -53,6 +53,7 @@ static Suite *(*const suites[])(void) = {
 	suite_budget,
 	suite_gmem,
 	suite_virtio_queue,
+	suite_virtio_mmio,
 	suite_dump_dir,
 	suite_elf_image,
 	suite_loader,

@@ -51,6 +51,7 @@ Suite *suite_gate(void);
 Suite *suite_budget(void);
 Suite *suite_gmem(void);
 Suite *suite_virtio_queue(void);
+Suite *suite_virtio_mmio(void);
 Suite *suite_dump_dir(void);
 Suite *suite_elf_image(void);
 Suite *suite_loader(void);

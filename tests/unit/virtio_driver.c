@@ -146,6 +146,8 @@ bool driver_sees_used(struct driver *driver, uint32_t index, int ms)
 	struct driver_queue *queue = &driver->queues[index];
 	uint64_t deadline = clock_mono_ns() + (uint64_t)ms * NSEC_PER_MSEC, count;
 
+	/* with event indexes: an interrupt for the next one, please */
+	__atomic_store_n(&queue->avail[2 + DRIVER_QUEUE_SIZE], queue->next_used, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&queue->used[1], __ATOMIC_ACQUIRE) == queue->next_used) {
 		struct pollfd irq = {.fd = driver->dev->irq_fd, .events = POLLIN};
 		uint64_t now = clock_mono_ns();
