@@ -2,12 +2,14 @@
 /* vmm/tap.c - see tap.h */
 #include "vmm/tap.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -21,16 +23,19 @@
 
 int tap_parse_mac(const char *text, uint8_t ret[TAP_MAC_LEN])
 {
-	unsigned b[TAP_MAC_LEN];
-	int used = 0;
+	static const char shape[] = "xx:xx:xx:xx:xx:xx";
+	uint8_t mac[TAP_MAC_LEN];
 
-	if (strlen(text) != 3 * TAP_MAC_LEN - 1 ||
-		sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-			&used) != TAP_MAC_LEN ||
-		used != 3 * TAP_MAC_LEN - 1 || b[0] & MAC_MULTICAST)
+	if (strlen(text) != strlen(shape))
 		return -EINVAL;
-	for (int i = 0; i < TAP_MAC_LEN; i++)
-		ret[i] = (uint8_t)b[i];
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != ':')
+			return -EINVAL;
+	for (size_t i = 0; i < TAP_MAC_LEN; i++)
+		mac[i] = (uint8_t)strtoul(text + 3 * i, NULL, 16);
+	if (mac[0] & MAC_MULTICAST)
+		return -EINVAL;
+	memcpy(ret, mac, sizeof(mac));
 	return 0;
 }
 

@@ -191,6 +191,8 @@ static uint32_t handle(struct virtio_blk *blk, const struct virtq_chain *chain)
 	report(&r, err);
 	if (err)
 		atomic_fetch_add(&blk->dev.refused, 1);
+	if (!virtio_dev_runs(&blk->dev))
+		return 0; /* it took longer than the VM lived, whose memory may be given away by now */
 	status = !err ? VIRTIO_BLK_S_OK : err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 	err = virtq_chain_write(blk->dev.region, chain, r.in, &status, STATUS);
 	report(&r, err);

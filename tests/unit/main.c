@@ -54,6 +54,8 @@ static Suite *(*const suites[])(void) = {
 	suite_gmem,
 	suite_virtio_queue,
 	suite_virtio_mmio,
+	suite_virtio_blk,
+	suite_virtio_net,
 	suite_dump_dir,
 	suite_elf_image,
 	suite_loader,

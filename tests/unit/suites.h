@@ -52,6 +52,8 @@ Suite *suite_budget(void);
 Suite *suite_gmem(void);
 Suite *suite_virtio_queue(void);
 Suite *suite_virtio_mmio(void);
+Suite *suite_virtio_blk(void);
+Suite *suite_virtio_net(void);
 Suite *suite_dump_dir(void);
 Suite *suite_elf_image(void);
 Suite *suite_loader(void);
