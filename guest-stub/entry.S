@@ -80,6 +80,8 @@ ap_entry64:
 	movl	(%rax), %eax
 	shrl	$24, %eax
 	movq	cpu_table(, %rax, 8), %rdi	/* first argument: its struct cpu */
+	testq	%rdi, %rdi
+	jz	ap_late
 	shll	$4, %eax
 	addl	$SEL_TSS, %eax
 	ltr	%ax
@@ -91,6 +93,10 @@ ap_entry64:
 	pushq	$SEL_USER_CODE
 	pushq	$ap_main
 	iretq
+
+ap_late:				/* smp.c waits no more for this one */
+	hlt				/* interrupts are off */
+	jmp	ap_late
 
 /* Copied to AP_PAGE; a startup IPI starts an AP there in real mode with cs = AP_PAGE / 16. */
 	.section .rodata.ap, "a"

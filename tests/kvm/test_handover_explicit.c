@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MEMORY 256u /* MiB of the guest */
+#define MEMORY 128u /* MiB of the guest */
 #define INITIAL 64u /* MiB that its recovery VM boots with: the default */
 /* Memory slots of a VM, docs/handover.md; one or two are in use from the start. */
 #define GRANTS_MAX 31u
@@ -24,11 +24,11 @@
 
 /*
  * A crashed guest that used 88 % of its memory leaves no room for more than what the recovery VM boots with; its
- * dump, compressed, gives back more than it takes, and takes its time.
+ * dump, compressed, gives back more than it takes.
  */
 #define FULL "fill=text:88 "
 #define EXPLICIT "[recovery]\nhandover = explicit\nreserve = 48M\n"
-#define SLOWLY "[dump]\ncompress = lz4\nworkers = 1\n"
+#define PACKED "[dump]\ncompress = lz4\n"
 
 static const unsigned cpu_counts[] = {1, 2, 4};
 #define NR_CPU_COUNTS ((int)(sizeof(cpu_counts) / sizeof(cpu_counts[0])))
@@ -108,23 +108,23 @@ START_TEST(a_recovery_vm_gets_all_its_memory_while_it_runs_and_uses_it)
 	NEEDS_KVM();
 	run_start(&run,
 		&(struct guest){.cmdline = "scenario=null-deref " FULL,
-			.recovery = "scenario=service touch=200 then=panic-call generations=2 seed=0x77",
+			.recovery = "scenario=service touch=100 then=panic-call generations=2 seed=0x77",
 			.memory = MEMORY,
 			.vcpus = cpu_counts[_i],
-			.more = EXPLICIT SLOWLY});
+			.more = EXPLICIT PACKED});
 	run_ends(&run, CODE_OK);
 	run_count(&run, "crash", 2);
 	no_errors(&run);
-	ck_assert_uint_ge(check_growth(&run, 1, INITIAL), 200);
+	ck_assert_uint_ge(check_growth(&run, 1, INITIAL), 100);
 	check_growth(&run, 2, INITIAL);
 	/* it was ready when it had enough and not before */
 	ready = event_ns(run_event(&run, "ready", 1));
 	for (const char *event = NULL;
 		(event = event_find(&run.log, "memory-added", 1, event)) && event_ns(event) < ready;)
 		before = run_u64(&run, event, "memory");
-	run_assert(&run, before >= 200 * MIB, "ready with %llu MiB", before / MIB);
+	run_assert(&run, before >= 100 * MIB, "ready with %llu MiB", before / MIB);
 	run_said(&run, "stub: memory added pfn=16384-");
-	run_said(&run, "stub: service touched 200 MiB in ");
+	run_said(&run, "stub: service touched 100 MiB in ");
 	judge_generation(&run, 0, 0);
 	judge_generation(&run, 1, 0);
 	run_finish(&run);
@@ -142,7 +142,7 @@ START_TEST(a_service_that_needs_more_than_it_boots_with_is_not_ready_until_memor
 				.recovery = "scenario=service touch=100 then=ready-poweroff",
 				.memory = MEMORY,
 				.vcpus = 2,
-				.more = EXPLICIT SLOWLY});
+				.more = EXPLICIT PACKED});
 	crash_without_dumper(&run, &dumper);
 	run_await(&run, "run", 1);
 	sleep_until(now_ns() + 200 * NSEC_PER_MSEC); /* time to be ready, were it not for memory */
@@ -168,7 +168,7 @@ START_TEST(a_guest_that_knows_nothing_of_events_gets_its_memory_all_the_same)
 				.recovery = "scenario=service touch=30 events=0",
 				.memory = MEMORY,
 				.vcpus = 2,
-				.more = EXPLICIT SLOWLY "[recovery]\nmax = 1\n"});
+				.more = EXPLICIT PACKED "[recovery]\nmax = 1\n"});
 	await_memory(&run, 1, MEMORY);
 	run_signal(&run, SIGUSR1);
 	run_ends(&run, CODE_CRASHED);
@@ -250,12 +250,12 @@ START_TEST(without_a_dump_memory_comes_as_the_dead_vm_goes)
 
 	NEEDS_KVM();
 	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref " FULL,
-				.recovery = "scenario=service touch=200 then=ready-poweroff",
+				.recovery = "scenario=service touch=100 then=ready-poweroff",
 				.memory = MEMORY,
 				.more = EXPLICIT "[dump]\nenabled = no\n"});
 	run_ends(&run, CODE_OK);
 	no_errors(&run);
-	ck_assert_uint_ge(check_growth(&run, 1, INITIAL), 200);
+	ck_assert_uint_ge(check_growth(&run, 1, INITIAL), 100);
 	run_finish(&run);
 }
 END_TEST
@@ -269,7 +269,7 @@ START_TEST(a_recovery_vm_that_reboots_beside_the_dump_starts_small_again)
 	run_start(&run, &(struct guest){.cmdline = "scenario=idle on-recovery=reboot generations=2 " FULL,
 				.recovery = "scenario=reboot",
 				.memory = MEMORY,
-				.more = EXPLICIT SLOWLY});
+				.more = EXPLICIT PACKED});
 	crash_without_dumper(&run, &dumper);
 	run_await(&run, "run", 2);
 	run_assert(&run, !event_find(&run.log, "memory-added", 2, NULL), "memory that nobody gave back");
@@ -289,7 +289,7 @@ static const struct {
 	const char *dump;
 	bool guest_dumps;
 } ways[] = {
-	{SLOWLY, false},
+	{PACKED, false},
 	{"[dump]\nselect = zero\n", false},
 	{"[dump]\nselect = zero\nstrategy = remap\n", false},
 	{"[dump]\nselect = zero\nstrategy = hybrid\n", false},
@@ -341,7 +341,7 @@ START_TEST(a_vm_that_dies_in_the_middle_of_the_handover_is_dumped_with_what_it_h
 					    "scenario=null-deref generations=2",
 				.memory = 2 * MEMORY,
 				.vcpus = cpu_counts[_i],
-				.more = EXPLICIT SLOWLY});
+				.more = EXPLICIT PACKED});
 	run_await(&run, "ready", 0);
 	run_find_dumper(&run, &dumper);
 	run_signal(&run, SIGUSR1);
@@ -369,7 +369,7 @@ START_TEST(six_recovery_vms_in_a_row_each_die_with_the_memory_they_have)
 		&(struct guest){.cmdline = "scenario=null-deref fill=text:30,pattern:20 generations=6",
 			.memory = MEMORY,
 			.vcpus = 2,
-			.more = EXPLICIT "backoff = 0\nmax = 10\n" SLOWLY "max_count = 10\n"});
+			.more = EXPLICIT "backoff = 0\nmax = 10\n" PACKED "max_count = 10\n"});
 	run_ends(&run, CODE_OK);
 	run_count(&run, "crash", 6);
 	run_count(&run, "dump-done", 6);
@@ -395,13 +395,13 @@ START_TEST(a_guest_that_polls_wrongly_and_acknowledges_nothing_gets_its_memory_a
 				.recovery = "scenario=lie-events events=0 fill=pattern:20 generations=2",
 				.memory = MEMORY,
 				.vcpus = cpu_counts[_i],
-				.more = EXPLICIT SLOWLY});
+				.more = EXPLICIT PACKED});
 	crash_without_dumper(&run, &dumper);
 	run_await(&run, "ready", 1); /* it has tried memory that it does not have */
 	go_on(&dumper);
 	run_ends(&run, CODE_OK);
 	no_errors(&run);
-	run_said(&run, "stub: lie events: memory 256 MiB in the end\n");
+	run_said(&run, "stub: lie events: memory 128 MiB in the end\n");
 	read_file(run.console, console, sizeof(console));
 	run_assert(
 		&run, !strstr(console, "stub: lie events: all memory was there"), "memory came too soon");
@@ -420,7 +420,7 @@ START_TEST(calls_that_make_no_sense_do_no_harm_in_a_vm_that_grows)
 				.recovery = "scenario=lie-calls fill=pattern:20 generations=2",
 				.memory = MEMORY,
 				.vcpus = 2,
-				.more = EXPLICIT SLOWLY});
+				.more = EXPLICIT PACKED});
 	run_ends(&run, CODE_OK);
 	no_errors(&run);
 	judge_generation(&run, 1, 0);
