@@ -13,7 +13,7 @@
 nested=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 # Programs inside, besides busybox: all of these packages, as they are installed here.
-base_packages=(bash binutils coreutils dash diffutils findutils grep lz4 mawk sed util-linux)
+base_packages=(bash binutils coreutils dash diffutils findutils grep lz4 mawk perl-base sed util-linux)
 disk_size=16G # of the job's disk, as the saved machine knows it; the image is sparse
 keep_days=7
 
