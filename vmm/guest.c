@@ -261,16 +261,20 @@ static void check_dying(struct guest *guest)
 void guest_check_vm(struct guest *guest)
 {
 	const struct vm *vm = guest->vm;
+	bool dying, ended;
 
 	if (!vm)
 		return;
+	/* before announce(): a VM that is ready and ends at once has been ready */
+	dying = atomic_load_explicit(&vm->dying, memory_order_acquire);
+	/* pairs with the release in vm_end */
+	ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
 	announce(guest);
-	if (atomic_load_explicit(&vm->dying, memory_order_acquire)) {
+	if (dying) {
 		crash_begin(guest);
 		return;
 	}
-	/* pairs with the release in vm_end */
-	if (!atomic_load_explicit(&vm->end_valid, memory_order_acquire))
+	if (!ended)
 		return;
 	switch (vm->end.kind) {
 	case VM_END_CRASH:

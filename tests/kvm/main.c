@@ -16,6 +16,7 @@ static Suite *(*const suites[])(void) = {
 	suite_scenarios,
 	suite_dump,
 	suite_dump_cli,
+	suite_ctl,
 	suite_recovery,
 	suite_handover_explicit,
 	suite_budget,

@@ -12,6 +12,7 @@
 Suite *suite_budget(void);
 Suite *suite_cli(void);
 Suite *suite_conformance(void);
+Suite *suite_ctl(void);
 Suite *suite_dump(void);
 Suite *suite_dump_cli(void);
 Suite *suite_handover_explicit(void);
