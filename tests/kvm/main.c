@@ -18,6 +18,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_cli,
 	suite_ctl,
 	suite_recovery,
+	suite_rows,
 	suite_handover_explicit,
 	suite_budget,
 	suite_kill,

@@ -20,6 +20,7 @@ Suite *suite_kill(void);
 Suite *suite_lies(void);
 Suite *suite_recovery(void);
 Suite *suite_room(void);
+Suite *suite_rows(void);
 Suite *suite_salvage(void);
 Suite *suite_scenarios(void);
 
