@@ -194,7 +194,7 @@ static void resume_vm(struct guest *guest, struct control_request *request, stru
 	guest->resumed_ns = clock_mono_ns();
 	vm_resume(vm);
 	log_info("generation %u: goes on", vm->generation);
-	EVENT(&guest->events, "resume", vm->generation);
+	EVENT_AT(&guest->events, "resume", guest->resumed_ns, vm->generation);
 	control_accept(answer, request);
 	json_u64(answer, "generation", vm->generation);
 }
