@@ -41,10 +41,13 @@ config() {
 }
 
 # run_guest [OPTION]...: one run of $work/guest.cfg; its events are in $work/events afterwards.
+# $expected: exit status that is meant, 0 unless set.
 run_guest() {
+	local status=0
 	rm -rf "$work/events" "${dir:?}"/*
 	"$minivmm" run "$work/guest.cfg" --console "$work/console" --events "$work/events" "$@" \
-		>"$work/out" 2>&1 </dev/null || {
+		>"$work/out" 2>&1 </dev/null || status=$?
+	[ $status -eq "${expected:-0}" ] || {
 		echo "minivmm failed:" >&2
 		cat "$work/out" >&2
 		exit 1
