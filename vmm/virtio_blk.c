@@ -170,8 +170,7 @@ static void report(struct request *r, int err)
 			err == -EFAULT ? " (is the tmpfs of vm.memory_dir full?)" : "");
 }
 
-/* Bytes written to the chain, status included. */
-static uint32_t handle(struct virtio_blk *blk, const struct virtq_chain *chain)
+uint32_t virtio_blk_handle(struct virtio_blk *blk, const struct virtq_chain *chain)
 {
 	struct virtio_blk_outhdr header;
 	struct request r = {.blk = blk, .chain = chain};
@@ -217,7 +216,7 @@ static void blk_thread(struct virtio_dev *dev, uint32_t index)
 
 		/* the VM before this one may still have requests under way */
 		if (disk_attach(blk->disk, dev, still_wanted))
-			written = handle(blk, &chain);
+			written = virtio_blk_handle(blk, &chain);
 		virtio_dev_give(dev, 0, &chain, written);
 	}
 }

@@ -21,4 +21,10 @@ struct virtio_blk {
 /* Errors: -errno.  Owner: virtio_dev_fini(&blk->dev), also after a failure. */
 int warn_unused virtio_blk_init(struct virtio_blk *blk, struct disk *disk, const struct region *region);
 
+/*
+ * virtio_blk_handle - carries out the request that @chain is: what the threads do with each one.  The disk is attached.
+ * Result: bytes written to the chain, its status included; 0 if there is no way to answer.
+ */
+uint32_t virtio_blk_handle(struct virtio_blk *blk, const struct virtq_chain *chain);
+
 #endif /* VMM_VIRTIO_BLK_H */

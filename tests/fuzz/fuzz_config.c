@@ -8,6 +8,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "vmm/config.h"
+#include "vmm/config_named.h"
 #include "vmm/options.h"
 
 #include <fcntl.h>
@@ -88,6 +89,16 @@ static void check_accepted(struct config *config)
 		char **string = option_string(&options[i], config);
 
 		must(!string || *string, "every string is set");
+	}
+	for (size_t k = 0; k < NAMED_KINDS; k++) {
+		void *named;
+
+		for (size_t i = 0; (named = config_named(config, &config_kinds[k], i)); i++)
+			for (size_t o = 0; o < config_kinds[k].nr_options; o++) {
+				char **string = option_string(&config_kinds[k].options[o], named);
+
+				must(!string || *string, "every string of a section with a name is set");
+			}
 	}
 	must(config->vm.kernel[0], "there is a kernel");
 	first = print(config, &size);

@@ -216,6 +216,106 @@ START_TEST(long_text_is_printed_in_lines_that_can_be_read_back)
 }
 END_TEST
 
+/* ---- sections with names --------------------------------------------------------------------------- */
+
+START_TEST(disks_and_network_cards_are_sections_with_names_in_the_order_of_the_file)
+{
+	char expected[192];
+
+	accepts(MINIMAL "[disk root]\npath = a.img\n[net lan]\ntap = tap0\n[disk  data_2]\npath = /b.img\n"
+			"readonly = yes\ndirect = yes\n[disk root]\ndirect = no\n[net wan]\nfd = 7\n"
+			"mac = 02:00:00:00:00:01\n");
+	ck_assert_uint_eq(config.nr_disks, 2);
+	ck_assert_str_eq(config.disks[0].name, "root");
+	ck_assert_str_eq(config.disks[0].path, scratch_path(&scratch, "a.img", expected, sizeof(expected)));
+	ck_assert(!config.disks[0].readonly);
+	ck_assert_str_eq(config.disks[1].name, "data_2");
+	ck_assert_str_eq(config.disks[1].path, "/b.img");
+	ck_assert(config.disks[1].readonly && config.disks[1].direct);
+	ck_assert_uint_eq(config.nr_nets, 2);
+	ck_assert_str_eq(config.nets[0].tap, "tap0");
+	ck_assert_str_eq(config.nets[0].mac, "");
+	ck_assert_str_eq(config.nets[1].tap, "");
+	ck_assert_uint_eq(config.nets[1].fd, 7);
+	ck_assert_str_eq(config.nets[1].mac, "02:00:00:00:00:01");
+	survives_printing();
+	ck_assert_str_eq(config.disks[1].name, "data_2");
+	ck_assert_str_eq(config.nets[1].mac, "02:00:00:00:00:01");
+}
+END_TEST
+
+START_TEST(an_override_names_section_and_key_and_may_make_the_section)
+{
+	const char *const sets[] = {"disk.root.path=/x.y=z.img", "disk.new-1.path=n", "net.lan.tap=tap9"};
+
+	ck_assert_int_eq(load(MINIMAL "[disk root]\npath = a\n", sets, ARRAY_LEN(sets)), 0);
+	ck_assert_uint_eq(config.nr_disks, 2);
+	ck_assert_str_eq(config.disks[0].path, "/x.y=z.img");
+	ck_assert_str_eq(config.disks[1].name, "new-1");
+	ck_assert_str_eq(config.nets[0].tap, "tap9");
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *part;
+} bad_sections[] = {
+	{"[disk a]\npath = x\nsize = 1\n", 5, "[disk a] has no key 'size'; it has: path, readonly, direct"},
+	{"[disk]\npath = x\n", 4, "disk needs a name of 1 to 32 letters, digits, '_' or '-': [disk NAME]"},
+	{"[disk a b]\npath = x\n", 4, "disk needs a name"},
+	{"[net a.b]\ntap = x\n", 4, "net needs a name"},
+	{"[disk 123456789012345678901234567890123]\npath = x\n", 4, "disk needs a name"},
+	{"[disk a]\npath = x\npath = y\n", 5, "[disk a] path: already set in line 4"},
+	{"[disk a]\npath = x\n[disk b]\npath = y\n[disk a]\npath = z\n", 8,
+		"[disk a] path: already set in line 4"},
+	{"[disk a]\npath =\n", 4, "[disk a] path: '' is not allowed; allowed: a path"},
+	{"[disks a]\npath = x\n", 4, "there is no section [disks a]; sections: vm,"},
+	{"[net a]\ntap = 1234567890123456\n", 4, "[net a] tap: '1234567890123456' is not allowed"},
+	{"[net a]\ntap = ../x\n", 4, "[net a] tap: '../x' is not allowed"},
+	{"[net a]\ntap = x\nmac = 01:00:00:00:00:00\n", 5, "not a multicast address"},
+	{"[net a]\nfd = -1\n", 4, "[net a] fd: '-1' is not allowed"},
+};
+
+START_TEST(mistakes_in_sections_with_names_are_reported_like_all_others)
+{
+	char text[256];
+	autofree char *log = NULL;
+
+	snprintf(text, sizeof(text), MINIMAL "%s", bad_sections[_i].text);
+	stderr_capture();
+	ck_assert_int_eq(load(text, NULL, 0), -EINVAL);
+	log = stderr_text();
+	snprintf(text, sizeof(text), "/guest.cfg:%u: %s", bad_sections[_i].line, bad_sections[_i].part);
+	ck_assert_msg(strstr(log, text) || strstr(log, bad_sections[_i].part), "'%s' is missing in: %s",
+		text, log);
+}
+END_TEST
+
+START_TEST(a_disk_without_a_path_and_a_card_without_an_interface_are_incomplete)
+{
+	refuses_lines(MINIMAL "[disk a]\nreadonly = yes\n",
+		(const char *const[]){"guest.cfg: [disk a] path: missing"}, 1);
+	refuses_lines(MINIMAL "[net a]\nmac = 02:00:00:00:00:00\n",
+		(const char *const[]){"guest.cfg: [net a] needs either tap or fd"}, 1);
+	refuses_lines(MINIMAL "[net a]\ntap = x\nfd = 5\n",
+		(const char *const[]){"guest.cfg: [net a] needs either tap or fd"}, 1);
+}
+END_TEST
+
+START_TEST(there_are_only_so_many_disks)
+{
+	char text[1024] = MINIMAL;
+
+	for (int i = 0; i < CONFIG_DISKS_MAX; i++)
+		snprintf(
+			text + strlen(text), sizeof(text) - strlen(text), "[disk d%d]\npath = x%d\n", i, i);
+	accepts(text);
+	strcat(text, "[disk more]\npath = x\n");
+	refuses_lines(text, (const char *const[]){"there may be 8 sections [disk NAME] and no more"}, 1);
+}
+END_TEST
+
 START_TEST(the_lists_for_help_and_documentation_name_every_key)
 {
 	autofree char *keys = NULL, *help = NULL;
@@ -267,6 +367,12 @@ Suite *suite_config_values(void)
 	tcase_add_test(rest, long_text_is_printed_in_lines_that_can_be_read_back);
 	tcase_add_test(rest, the_lists_for_help_and_documentation_name_every_key);
 	tcase_add_test(rest, a_configuration_that_was_freed_can_be_freed_again);
+	tcase_add_test(rest, disks_and_network_cards_are_sections_with_names_in_the_order_of_the_file);
+	tcase_add_test(rest, an_override_names_section_and_key_and_may_make_the_section);
+	tcase_add_loop_test(rest, mistakes_in_sections_with_names_are_reported_like_all_others, 0,
+		(int)ARRAY_LEN(bad_sections));
+	tcase_add_test(rest, a_disk_without_a_path_and_a_card_without_an_interface_are_incomplete);
+	tcase_add_test(rest, there_are_only_so_many_disks);
 	suite_add_tcase(suite, rest);
 	return suite;
 }
