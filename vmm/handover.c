@@ -246,6 +246,10 @@ void handover_dump_removed(struct guest *guest)
 
 enum recovery_wait handover_must_wait(struct guest *guest)
 {
+	/* what it boots with is its own from the start, with no gate before it */
+	uint64_t least = guest->config->recovery.handover == HANDOVER_EXPLICIT
+				 ? guest->config->recovery.initial
+				 : START_MIN;
 	struct budget_state state;
 
 	if (!guest->config->recovery.concurrent && jobs_busy(guest))
@@ -253,8 +257,7 @@ enum recovery_wait handover_must_wait(struct guest *guest)
 	if (guest->released_fd < 0)
 		return RECOVERY_WAITS_NOT;
 	budget_look(&guest->budget, &state);
-	return state.growing && budget_left(&state, 0) < START_MIN ? RECOVERY_WAITS_MEMORY
-								   : RECOVERY_WAITS_NOT;
+	return state.growing && budget_left(&state, 0) < least ? RECOVERY_WAITS_MEMORY : RECOVERY_WAITS_NOT;
 }
 
 static void report_over(struct guest *guest, const struct gate_report *report)

@@ -20,6 +20,7 @@ static Suite *(*const suites[])(void) = {
 	suite_recovery,
 	suite_rows,
 	suite_handover_explicit,
+	suite_budget_explicit,
 	suite_budget,
 	suite_kill,
 	suite_conformance,

@@ -10,6 +10,7 @@
 #include <check.h>
 
 Suite *suite_budget(void);
+Suite *suite_budget_explicit(void);
 Suite *suite_cli(void);
 Suite *suite_conformance(void);
 Suite *suite_ctl(void);
