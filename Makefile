@@ -168,8 +168,8 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@tests/bootstrap check
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
-	@$(MAKE) run-static run-unit run-fuzz run-stub run-kvm run-linux
-	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log kvm.log) $(LINUX_LOGS)
+	@$(MAKE) run-static run-unit run-fuzz run-stub run-nested run-kvm run-linux
+	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log nested.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
 check-long: ## the same with 200 kills at random moments, 1000 crashes in a row and larger guests
@@ -200,7 +200,7 @@ check-linux: ## the tests of Linux guests alone, in the nested machine
 	@$(MAKE) run-linux
 	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
 
-.PHONY: test-programs run-static run-unit run-fuzz run-stub run-kvm run-linux
+.PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-kvm run-linux
 test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN)
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
@@ -211,6 +211,8 @@ run-fuzz:
 	$(call run_test,fuzz,tests/fuzz/replay-all $(FUZZ_BIN))
 run-stub:
 	$(call run_test,stub,tests/stub-qemu.sh $(STUB))
+run-nested:
+	$(call run_test,nested,tests/nested/selftest)
 run-kvm:
 	$(call run_test,kvm,tests/kvm-run $(B))
 # Tests of Linux guests: every program tests/linux/test-*, in the nested machine.  docs/testing.md has the conventions.

@@ -5,7 +5,7 @@
 #
 #   kernel-RELEASE/     Debian's cloud kernel, unpacked: vmlinuz, modules
 #   base-KEY/           initramfs and base image: that kernel, programs, libraries, packages asked for
-#   state-KEY.gz..      a booted machine of so many CPUs and so much memory, saved by QEMU
+#   state-KEY           a booted machine of so many CPUs and so much memory, saved by QEMU
 #
 # Everything is in the directory $cache and appears there under its final name when it is complete.  A key is the hash of
 # all that the thing depends on; what nobody used for a week is removed.
@@ -26,7 +26,7 @@ hash_of() {
 	sha256sum | cut -c1-16
 }
 
-# apt ARGUMENT...: download into the current directory; the lists of packages may be missing or old.
+# fetch PACKAGE...: downloads into the current directory; apt's lists of packages may be missing or old.
 fetch() {
 	apt-get -q -q download "$@" 2>"$work/apt" && return
 	[ "$(id -u)" -eq 0 ] && apt-get -q -q update 2>>"$work/apt" && apt-get -q -q download "$@" 2>>"$work/apt" &&
@@ -74,7 +74,6 @@ make_kernel() {
 find_base() {
 	local key
 
-	# shellcheck disable=SC2016
 	key=$({
 		echo "${kernel##*/} $disk_size ${packages[*]}"
 		cat "$nested/init" "$nested/machine.sh"
@@ -85,7 +84,7 @@ find_base() {
 	touch "$base"
 }
 
-# with_libraries PROGRAM...: prints the paths of the shared libraries that they need.
+# libraries_of PROGRAM...: prints the paths of the shared libraries that they need.
 libraries_of() {
 	# Static programs and scripts are reported on stderr or as "not a dynamic executable".
 	ldd "$@" 2>/dev/null | sed -n 's/^\t\(.* => \)\?\(\/[^ ]*\) (0x.*/\2/p' | sort -u
@@ -126,7 +125,7 @@ make_base() {
 	ln -sf /proc/mounts "$root/etc/mtab"
 	cp -a "$kernel/lib/modules" "$root/lib/"
 	(cd "$root" && find usr -type f -o -type l) | sort >"$work/base/files"
-	image_of "$root" "$work/base/image"
+	image_of "$root" "$work/base/image" $(($(du -sk "$root" | cut -f1) * 2 + 65536))k
 	make_initramfs "$work/base/initramfs"
 	rm -rf "$root"
 	mv "$work/base" "$base"
@@ -147,12 +146,9 @@ add_packages() {
 	rm -rf "$work/debs"
 }
 
-# image_of DIRECTORY FILE: an ext4 image of it, with room for as much again, on a disk of $disk_size
+# image_of DIRECTORY FILE SIZE: an ext4 image of it
 image_of() {
-	local kib
-
-	kib=$(du -sk "$1" | cut -f1)
-	mke2fs -q -F -t ext4 -O ^has_journal -m 0 -E root_owner=0:0,nodiscard -d "$1" "$2" "$((kib * 2 + 65536))k" >/dev/null ||
+	mke2fs -q -F -t ext4 -O ^has_journal -m 0 -E root_owner=0:0,nodiscard -d "$1" "$2" "$3" >/dev/null ||
 		die "mke2fs failed"
 }
 
@@ -194,9 +190,9 @@ qemu_command() {
 	)
 }
 
-# start_machine OPTION...: starts the array $qemu with more options; sets $machine to its process id.  Lines that it says
-# can be read from descriptor 8, which ends when the machine ends; descriptor 9 is written to it.  It does
-# not outlive this shell.
+# start_machine OPTION...: starts $qemu with more options and this function's standard input; sets $machine to its process
+# id.  Lines that the machine says on its control port can be read from descriptor 8, which ends when the machine
+# ends; what is written to descriptor 9 reaches it.  It does not outlive this shell.
 start_machine() {
 	rm -f "$work/control.in" "$work/control.out"
 	mkfifo "$work/control.in" "$work/control.out"
