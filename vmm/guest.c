@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define WHY_MAX 512
+/* our choice: a terminal that is only slow takes a line in this time; a stopped one holds up no crash longer */
+#define LOG_PATIENCE_MS 100
 /* our choice: as for a crash, a vCPU leaves the guest within a scheduler slice */
 #define RETIRE_TIMEOUT_NS (2 * NSEC_PER_SEC)
 /* our choice: no guest that does any work reboots more often; each reboot is a VM, and lines in the log */
@@ -689,6 +691,7 @@ int guest_run(const struct config *config, const char *events_path)
 	if (!vm)
 		goto out;
 	console_raw_mode(&guest.console);
+	log_set_patience(LOG_PATIENCE_MS);
 	log_set_prefix(isatty(STDERR_FILENO) ? "\r\033[K" : NULL);
 	/* the guest starts at once; what only a crash needs is made while it boots */
 	guest_start_vm(&guest, vm, NULL);

@@ -78,7 +78,7 @@ void report_progress(struct guest *guest, const struct dump_job *job)
 	len = snprintf(line, sizeof(line),
 		"\r\033[Kminivmm: generation %u: dumping [%s] %3" PRIu64 " %%  %" PRIu64 " MiB released",
 		job->generation, bar, percent, event->released >> 20);
-	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) > 0)
+	if (len > 0 && log_can_write() && write(STDERR_FILENO, line, (size_t)len) > 0)
 		guest->progress_shown = true;
 }
 
@@ -86,7 +86,7 @@ void report_progress_end(struct guest *guest)
 {
 	static const char clear[] = "\r\033[K";
 
-	if (guest->progress_shown && write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0)
+	if (guest->progress_shown && log_can_write() && write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0)
 		guest->progress_shown = false;
 	guest->progress_ns = 0;
 }

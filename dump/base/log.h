@@ -24,6 +24,17 @@ enum log_level log_get_level(void);
  */
 void log_set_prefix(const char *prefix);
 
+/*
+ * log_set_patience - how long a line waits for a standard error that takes nothing (a terminal that was stopped,
+ * a pipe that nobody reads), in ms; -1 (at first) = for ever.  After one that has waited in vain, lines are
+ * dropped without waiting until it takes something again; a line then says how many.  Set before threads start.
+ * It asks before it writes: a line longer than the room that a terminal has left still waits.
+ */
+void log_set_patience(int ms);
+
+/* True if standard error takes something now, or no patience is set. */
+bool log_can_write(void);
+
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)

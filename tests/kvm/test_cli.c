@@ -41,7 +41,8 @@ START_TEST(help_lists_commands_keys_strategies_and_exit_codes)
 	static const char *const words[] = {"minivmm run CFG", "minivmm check CFG", "minivmm info",
 		"vm.memory", "dump.chunk", "recovery.max", "console.output",
 		"allowed: ", "default: ", "vmapp", "all  ", "Exit codes:\n  0  ", "\n  1  ", "\n  2  ",
-		"\n  3  ", "\n  4  ", "\n  5  ", "\n  6  ", "\n  7  "};
+		"\n  3  ", "\n  4  ", "\n  5  ", "\n  6  ", "\n  7  ", "\n  8  ", "\n  9  ",
+		"minivmm ctl "};
 	struct output help, keys;
 	struct run run;
 

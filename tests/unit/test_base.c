@@ -288,6 +288,40 @@ START_TEST(a_line_that_is_too_long_is_cut_and_still_ends)
 }
 END_TEST
 
+START_TEST(a_standard_error_that_takes_nothing_holds_nobody_up_and_what_is_missing_is_counted)
+{
+	int saved = dup(STDERR_FILENO), fds[2];
+	char text[8192];
+	uint64_t start;
+	ssize_t n;
+
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	ck_assert_int_ge(fcntl(fds[1], F_SETPIPE_SZ, 8192), 8192);
+	memset(text, 'x', sizeof(text));
+	while (write(fds[1], text, 4096) > 0)
+		; /* full: nobody reads */
+	ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	ck_assert(log_can_write()); /* patience has no end at first */
+	log_set_patience(20);
+	ck_assert(!log_can_write());
+	start = clock_mono_ns();
+	for (int i = 0; i < 1000; i++)
+		log_info("nobody hears this");
+	ck_assert_uint_ge(clock_mono_ns() - start, 20 * NSEC_PER_MSEC);
+	ck_assert_uint_lt(
+		clock_mono_ns() - start, 5 * NSEC_PER_SEC); /* waited once, not a thousand times */
+	while (read(fds[0], text, sizeof(text)) > 0)
+		;
+	log_info("and on it goes");
+	n = read(fds[0], text, sizeof(text) - 1);
+	dup2(saved, STDERR_FILENO);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_str_eq(text, "minivmm: warning: 1000 lines are missing here\nminivmm: and on it goes\n");
+}
+END_TEST
+
 START_TEST(logging_preserves_errno)
 {
 	close(STDERR_FILENO);
@@ -430,6 +464,8 @@ static TCase *log_case(void)
 	tcase_add_test(tc, a_prefix_clears_the_line_that_a_progress_bar_stands_in);
 	tcase_add_test(tc, a_line_that_is_too_long_is_cut_and_still_ends);
 	tcase_add_test(tc, logging_preserves_errno);
+	tcase_add_test(
+		tc, a_standard_error_that_takes_nothing_holds_nobody_up_and_what_is_missing_is_counted);
 	tcase_add_test(tc, lines_of_two_threads_do_not_mix);
 	tcase_add_test(tc, a_limit_lets_its_burst_through_and_counts_the_rest);
 	return tc;
