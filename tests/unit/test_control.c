@@ -553,6 +553,7 @@ START_TEST(a_slow_reader_is_told_how_many_events_it_has_missed_and_its_answers_s
 		serve(10);
 	}
 	ck_assert_uint_gt(lost, 0);
+	ck_assert_uint_eq(got + lost, sent);
 	ck_assert_uint_eq(control.clients[0].lost, 0);
 	close(fd);
 }
