@@ -172,8 +172,10 @@ const char *select_list_mark(const struct guest_view *view, const struct dump_re
 	const char *why;
 	int r;
 
-	if (!panic->select || !panic->nr_select)
+	if (!panic->select)
 		return "the guest gave no list";
+	if (!panic->nr_select) /* what the call counted beyond the limit was not taken over */
+		return "the guest's list is empty or too long";
 	if (panic->nr_select > FW_SELECT_MAX)
 		return "the list is too long";
 	tuples = malloc(bytes);

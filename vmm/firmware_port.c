@@ -103,14 +103,12 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 		return FW_OK;
 	}
 	end.guest_dumped = (call->flags & FW_PANIC_END) && atomic_load(&vm->guest_dump.active);
-	if (atomic_exchange(&vm->ended, true))
+	if (!vm_claim_end(vm))
 		return FW_EBUSY;
 	/* of a guest that dumped, or tried to, the first call says what happened */
 	if (!atomic_exchange(&vm->crash_claimed, true))
 		fill_record(vm->record, call, string, string_len, regs, nr_regs);
-	vm->end = end;
-	atomic_store_explicit(&vm->end_valid, true, memory_order_release);
-	vm_notify(vm);
+	vm_publish_end(vm, &end);
 	return FW_OK;
 }
 

@@ -292,7 +292,8 @@ static void report_done(struct guest *guest, struct dump_job *job)
 		job->dir, names.final, dumped, file);
 	EVENT(&guest->events, "dump-done", job->generation, EV_STR("dir", job->dir),
 		EV_STR("name", job->name), EV_STR("file", names.final), EV_U64("dumped", job->last.dumped),
-		EV_U64("released", job->last.released), EV_U64("file_bytes", job->last.file_bytes));
+		EV_U64("released", job->given_back + job->last.released),
+		EV_U64("file_bytes", job->last.file_bytes));
 	report_excluded(job);
 	report_linux(job);
 	jobs_finish(guest, job, false);

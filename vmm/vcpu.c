@@ -96,6 +96,11 @@ static enum bus_verdict handle_exit(struct vcpu *vcpu)
 			vcpu, DUMP_REASON_ENTRY_FAILED, run->fail_entry.hardware_entry_failure_reason);
 	case KVM_EXIT_SYSTEM_EVENT:
 		return handle_system_event(vcpu);
+	case KVM_EXIT_UNKNOWN:
+		log_error(
+			"vCPU %u: the processor left the guest for a reason that KVM does not know: 0x%llx",
+			vcpu->id, (unsigned long long)run->hw.hardware_exit_reason);
+		return end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, run->hw.hardware_exit_reason);
 	default:
 		log_error("vCPU %u: exit reason %u from KVM is not known here", vcpu->id, run->exit_reason);
 		return end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, run->exit_reason);

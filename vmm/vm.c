@@ -319,14 +319,24 @@ void vm_notify(struct vm *vm)
 		;
 }
 
+bool vm_claim_end(struct vm *vm)
+{
+	return !atomic_exchange(&vm->ended, true);
+}
+
 bool vm_end(struct vm *vm, const struct vm_end *end)
 {
-	if (atomic_exchange(&vm->ended, true))
+	if (!vm_claim_end(vm))
 		return false;
+	vm_publish_end(vm, end);
+	return true;
+}
+
+void vm_publish_end(struct vm *vm, const struct vm_end *end)
+{
 	vm->end = *end;
 	atomic_store_explicit(&vm->end_valid, true, memory_order_release);
 	vm_notify(vm);
-	return true;
 }
 
 /* ---- destruction -------------------------------------------------------------------------------- */

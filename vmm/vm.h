@@ -156,6 +156,10 @@ static inline bool vm_is_paused(const struct vm *vm)
  */
 bool vm_end(struct vm *vm, const struct vm_end *end);
 
+/* The two halves of vm_end(), for who has something to fill in between: true for the first; once, by that one. */
+bool vm_claim_end(struct vm *vm);
+void vm_publish_end(struct vm *vm, const struct vm_end *end);
+
 /* Rings notify_fd. */
 void vm_notify(struct vm *vm);
 

@@ -31,7 +31,7 @@ struct way {
 
 static const struct way ways[] = {
 	{"vmapp", "vmapp", "", NULL, true},
-	{"vmapp and lz4", "vmapp", "compress = lz4", NULL, false},
+	{"vmapp and lz4", "vmapp", "compress = lz4", NULL, true},
 	{"remap", "remap", "select = pages", "freed", true},
 	/* a chunk of both kinds is what hybrid is about */
 	{"hybrid", "hybrid", "select = zero,pages\nchunk = 32M", "freed,zero", true},

@@ -64,8 +64,7 @@ static unsigned char dumped(uint64_t off)
 {
 	unsigned char byte;
 
-	ck_assert_int_eq(
-		pread(vm.guest_dump.file_fd, &byte, 1, (off_t)(vm.region.layout.head + off)), 1);
+	ck_assert_int_eq(pread(vm.guest_dump.file_fd, &byte, 1, (off_t)(vm.region.layout.head + off)), 1);
 	return byte;
 }
 
