@@ -132,6 +132,11 @@ int dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t 
 	return 0;
 }
 
+void dump_engine_alive(struct dump_engine *engine)
+{
+	engine_notify(engine, DUMP_NOTICE_PROGRESS);
+}
+
 void dump_engine_chunk_kept(struct dump_engine *engine, uint64_t index)
 {
 	uint64_t off, len;

@@ -153,6 +153,9 @@ int warn_unused dump_engine_extent(
  */
 int warn_unused dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
 
+/* Much of a chunk has been written, and more of it is to come: a sign of life. */
+void dump_engine_alive(struct dump_engine *engine);
+
 /* Chunk @index stays where it is, less what the strategy has punched out of it: counts it. */
 void dump_engine_chunk_kept(struct dump_engine *engine, uint64_t index);
 

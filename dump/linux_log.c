@@ -58,8 +58,8 @@ static const char *find_formats(struct linux_log *log)
 }
 
 /* A field of the ring buffer at @ring, which is part of its structure @part. */
-static bool read_field(struct linux_log *log, uint64_t ring, const char *part, const char *field, void *buf,
-	size_t len)
+static bool read_field(
+	struct linux_log *log, uint64_t ring, const char *part, const char *field, void *buf, size_t len)
 {
 	const struct vmcoreinfo *info = &log->kernel->info;
 	uint64_t at = ring;
@@ -70,7 +70,8 @@ static bool read_field(struct linux_log *log, uint64_t ring, const char *part, c
 
 static const char *find_rings(struct linux_log *log)
 {
-	static const char descs[] = "printk_ringbuffer.desc_ring", texts[] = "printk_ringbuffer.text_data_ring";
+	static const char descs[] = "printk_ringbuffer.desc_ring",
+			  texts[] = "printk_ringbuffer.text_data_ring";
 	uint32_t count_bits, size_bits;
 	uint64_t ring, head, tail;
 
@@ -117,7 +118,8 @@ static uint64_t get64(const unsigned char *bytes, uint64_t offset)
  * Where the text of a block at [@begin, @next) lies in the ring.  A block that does not fit before the
  * ring's end is at its start instead.
  */
-static bool find_text(const struct linux_log *log, uint64_t begin, uint64_t next, uint64_t *ret_at, uint64_t *ret_len)
+static bool find_text(
+	const struct linux_log *log, uint64_t begin, uint64_t next, uint64_t *ret_at, uint64_t *ret_len)
 {
 	uint64_t size = 1ull << log->size_bits;
 	uint64_t at = begin % size, len = next - begin;
@@ -133,7 +135,8 @@ static bool find_text(const struct linux_log *log, uint64_t begin, uint64_t next
 	return true;
 }
 
-static bool read_text(struct linux_log *log, const unsigned char *desc, size_t len, struct linux_log_record *ret)
+static bool read_text(
+	struct linux_log *log, const unsigned char *desc, size_t len, struct linux_log_record *ret)
 {
 	uint64_t begin = get64(desc, log->at.desc_begin), next = get64(desc, log->at.desc_next);
 	uint64_t at, room;
@@ -153,8 +156,10 @@ bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record 
 	unsigned char desc[STRUCT_MAX], info[STRUCT_MAX];
 	uint16_t len;
 
-	if (linux_kernel_read(log->kernel, log->descs + slot * log->at.desc_size, desc, log->at.desc_size) ||
-		linux_kernel_read(log->kernel, log->infos + slot * log->at.info_size, info, log->at.info_size))
+	if (linux_kernel_read(
+		    log->kernel, log->descs + slot * log->at.desc_size, desc, log->at.desc_size) ||
+		linux_kernel_read(
+			log->kernel, log->infos + slot * log->at.info_size, info, log->at.info_size))
 		return false;
 	state = get64(desc, log->at.desc_state);
 	if ((state & ID_MASK) != id ||
@@ -175,7 +180,8 @@ size_t linux_log_format(const struct linux_log_record *record, char *buf, size_t
 	size_t len, indent;
 
 	assert(size > 1);
-	len = (size_t)snprintf(buf, size, "[%5llu.%06llu] ", (unsigned long long)(record->ns / NSEC_PER_SEC),
+	len = (size_t)snprintf(buf, size, "[%5llu.%06llu] ",
+		(unsigned long long)(record->ns / NSEC_PER_SEC),
 		(unsigned long long)(record->ns % NSEC_PER_SEC / NSEC_PER_USEC));
 	indent = len;
 	for (size_t i = 0; i < record->len && len < size; i++) {

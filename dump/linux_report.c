@@ -81,8 +81,7 @@ static void read_log(struct linux_report *report, struct linux_log *log, struct 
 		first_line(record, line, sizeof(line));
 		take_facts(report, line);
 		if (report->nr_lines < LINUX_REPORT_LINES)
-			linux_log_format(
-				record, report->lines[report->nr_lines++], LINUX_REPORT_LINE_MAX);
+			linux_log_format(record, report->lines[report->nr_lines++], LINUX_REPORT_LINE_MAX);
 		else if (report->panic[0] && report->cpu >= 0)
 			break;
 	}

@@ -37,7 +37,8 @@ void linux_symbols_free(struct linux_symbols *symbols)
 /* ---- names ---------------------------------------------------------------------------------------------- */
 
 /* Makes the first @need bytes of the names at @gva be in memory. */
-static bool need_bytes(struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t gva, size_t need)
+static bool need_bytes(
+	struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t gva, size_t need)
 {
 	while (symbols->nr_bytes < need) {
 		size_t part = BLOCK;
@@ -94,7 +95,8 @@ static bool load_names(struct linux_symbols *symbols, struct linux_kernel *kerne
 }
 
 /* Type and name of symbol @nr; what is not printable becomes '?'. */
-static void expand(const struct linux_symbols *symbols, uint32_t nr, char *ret_type, char name[LINUX_SYMBOL_NAME_MAX])
+static void expand(
+	const struct linux_symbols *symbols, uint32_t nr, char *ret_type, char name[LINUX_SYMBOL_NAME_MAX])
 {
 	const unsigned char *at = symbols->bytes + symbols->names[nr];
 	size_t tokens, len = 0;
@@ -118,7 +120,8 @@ static void expand(const struct linux_symbols *symbols, uint32_t nr, char *ret_t
 
 /* ---- addresses ------------------------------------------------------------------------------------------ */
 
-static bool load_addresses(struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t offsets, uint64_t base)
+static bool load_addresses(
+	struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t offsets, uint64_t base)
 {
 	autofree int32_t *from = malloc(symbols->nr * sizeof(*from));
 	bool percpu = false;
@@ -139,7 +142,8 @@ static bool load_addresses(struct linux_symbols *symbols, struct linux_kernel *k
 	return true;
 }
 
-static bool load_tokens(struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t table, uint64_t index)
+static bool load_tokens(
+	struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t table, uint64_t index)
 {
 	size_t len = TOKEN_TABLE_MAX;
 
@@ -198,7 +202,8 @@ const char *linux_symbols_load(struct linux_kernel *kernel, struct linux_symbols
 
 bool linux_symbols_find(const struct linux_symbols *symbols, uint64_t address, struct linux_symbol *ret)
 {
-	uint32_t low = 0, high = symbols->nr; /* those below low are at or below @address, from high on above */
+	uint32_t low = 0,
+		 high = symbols->nr; /* those below low are at or below @address, from high on above */
 	uint32_t first;
 
 	while (low < high) {

@@ -24,6 +24,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+/*
+ * our choice: what is copied before somebody hears of it, a multiple of a huge page.  Chunks may have 1 GiB, and
+ * a disk that takes 1 MB/s is slow but not hung (dump.stall_timeout).
+ */
+#define PIECE MIB(8)
+
 struct sink_elf {
 	struct dump_engine *engine;
 	unsigned char *dest;    /* the dump's RAM, mapped; NULL if nobody is to copy through a mapping */
@@ -170,22 +176,42 @@ static void elf_close(void *opaque)
 	free(sink);
 }
 
+/* A run in pieces; *@silent: bytes since the last sign of life. */
+static int copy_pieces(struct sink_elf *sink, const struct dump_run *run, uint64_t *silent)
+{
+	struct dump_engine *engine = sink->engine;
+	uint64_t end = run->off + run->len, len;
+	int r = 0;
+
+	for (uint64_t off = run->off; off < end && !r; off += len) {
+		len = u64_min(end - off, PIECE - off % PIECE);
+		if (*silent >= PIECE) {
+			dump_engine_alive(engine);
+			*silent = 0;
+		}
+		r = copy_run(sink, off, len);
+		atomic_fetch_add(&engine->dumped, r ? 0 : len);
+		*silent += len;
+	}
+	return r;
+}
+
 static int elf_chunk(void *opaque, void *worker, uint64_t index, const struct dump_run *runs,
 	size_t nr_runs, uint64_t populated)
 {
 	struct sink_elf *sink = opaque;
 	struct dump_engine *engine = sink->engine;
+	uint64_t silent = 0;
 
 	(void)worker;
 	for (size_t i = 0; i < nr_runs; i++) {
-		int r = copy_run(sink, runs[i].off, runs[i].len);
+		int r = copy_pieces(sink, &runs[i], &silent);
 
 		if (r)
 			return dump_engine_fail(engine, r, "cannot write %llu KiB at offset %#llx of %s",
 				(unsigned long long)(runs[i].len >> 10),
 				(unsigned long long)(engine->layout.head + runs[i].off),
 				engine->names.dump_partial);
-		atomic_fetch_add(&engine->dumped, runs[i].len);
 	}
 	return dump_engine_chunk_done(engine, index, populated);
 }

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 /* Opens the dump and its kernel, or says why not. */
-static int open_kernel(const struct dump_arguments *args, struct reader **ret_reader, struct linux_dump **ret)
+static int open_kernel(
+	const struct dump_arguments *args, struct reader **ret_reader, struct linux_dump **ret)
 {
 	int code = dump_command_open(args->files[0], args->region, ret_reader);
 	const char *why;
@@ -80,13 +81,14 @@ static void print_frame(void *arg, const struct linux_frame *frame)
 
 	printf(" #%-3u %s %016" PRIx64 "  ", (*nr)++, frame->guess ? "?" : " ", frame->address);
 	if (frame->named)
-		printf("%s+%#" PRIx64 "/%#" PRIx64 "\n", frame->symbol.name, frame->address - frame->symbol.address,
-			frame->symbol.size);
+		printf("%s+%#" PRIx64 "/%#" PRIx64 "\n", frame->symbol.name,
+			frame->address - frame->symbol.address, frame->symbol.size);
 	else
 		printf("(not in the kernel's text)\n");
 }
 
-static void print_cpu(struct linux_dump *dump, const struct linux_symbols *symbols, uint32_t nr, const struct core_cpu *cpu)
+static void print_cpu(struct linux_dump *dump, const struct linux_symbols *symbols, uint32_t nr,
+	const struct core_cpu *cpu)
 {
 	unsigned frame = 0;
 
@@ -132,7 +134,8 @@ int dump_command_bt(const struct dump_arguments *args)
 		for (uint32_t i = 0; i < metadata->nr_cpus; i++)
 			if (args->all || i == chosen)
 				print_cpu(dump, symbols, i, &metadata->cpus[i]);
-		puts("found by scanning the stack; a frame marked ? does not call a function of the frames before it, and may be old");
+		puts("found by scanning the stack; a frame marked ? does not call a function of the frames "
+		     "before it, and may be old");
 		linux_symbols_free(symbols);
 	}
 	linux_dump_close(dump);

@@ -23,7 +23,7 @@
 #define JSON_DEPTH_MAX 8
 
 struct json {
-	FILE *out; /* borrowed */
+	FILE *out;    /* borrowed */
 	bool compact; /* all in one line */
 	unsigned depth;
 	bool not_first; /* in the innermost object or array */

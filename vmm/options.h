@@ -17,10 +17,10 @@
 enum option_type {
 	OPTION_NAME, /* letters, digits, '.', '_', '-' */
 	OPTION_STRING,
-	OPTION_PATH, /* relative ones are meant from the directory of the configuration file */
+	OPTION_PATH,   /* relative ones are meant from the directory of the configuration file */
 	OPTION_SINK,   /* "stdio", "none" or a path */
 	OPTION_SOCKET, /* "none" or a path */
-	OPTION_BOOL, /* yes, no */
+	OPTION_BOOL,   /* yes, no */
 	OPTION_UINT,
 	OPTION_SIZE,     /* bytes with K, M, G, T */
 	OPTION_DURATION, /* ns, us, ms, s, m; a bare number counts seconds */

@@ -396,6 +396,38 @@ START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
 }
 END_TEST
 
+/* ---- a long chunk ---------------------------------------------------------------------------------------- */
+
+static struct {
+	unsigned signs;  /* of life, before the chunk was done */
+	uint64_t dumped; /* bytes, when the last one came */
+} life;
+
+static void note_life(struct dump_engine *engine, enum dump_notice notice)
+{
+	if (notice != DUMP_NOTICE_PROGRESS || engine->done)
+		return;
+	life.signs += engine->dumped > life.dumped;
+	life.dumped = engine->dumped;
+}
+
+START_TEST(a_long_chunk_shows_life_while_it_is_copied)
+{
+	struct dump_engine engine;
+	struct dump_fixture f;
+
+	fixture_init(&f, MIB(64), GIB(3), 1);
+	fixture_fill(&f, 0, 64 * 256, SEED);
+	f.record->options.chunk = MIB(64);
+	engine = fixture_engine(&f);
+	engine.notify = note_life;
+	ck_assert_int_eq(dump_engine_run(&engine), 0);
+	ck_assert_uint_eq(life.signs, 64 / 8 - 1); /* the last one comes with the chunk's end */
+	ck_assert_uint_eq(engine.dumped, MIB(64));
+	fixture_fini(&f);
+}
+END_TEST
+
 /* Every page is in the dump if its chunk of 2 MiB is marked, else in the region. */
 static uint64_t bad_pages_of_partials(const struct dump_fixture *f)
 {
@@ -490,6 +522,7 @@ Suite *suite_dump_engine(void)
 	tcase_add_test(tc, a_full_file_system_is_found_before_anything_is_released);
 	tcase_add_test(tc, room_for_one_chunk_is_enough_for_a_whole_dump);
 	tcase_add_test(tc, a_file_system_that_fills_up_in_mid_dump_loses_no_page);
+	tcase_add_test(tc, a_long_chunk_shows_life_while_it_is_copied);
 	tcase_add_test(tc, several_workers_on_huge_pages_copy_every_page);
 	tcase_add_test(tc, several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills_up);
 	tcase_add_test(tc, the_tables_name_at_least_vmapp_and_all_and_no_name_twice);

@@ -75,7 +75,8 @@ END_TEST
 
 START_TEST(records_that_are_not_whole_are_left_out)
 {
-	put64(DESCS + 24, (_i == 0 ? 0ull : 3ull) << 62 | (_i == 2 ? 9 : 1)); /* reserved, reusable, another's */
+	put64(DESCS + 24,
+		(_i == 0 ? 0ull : 3ull) << 62 | (_i == 2 ? 9 : 1)); /* reserved, reusable, another's */
 	if (_i == 2)
 		put64(DESCS + 24, 2ull << 62 | 9);
 	ck_assert_str_eq(read_all(), "[    1.000000] Linux version mini\n"
@@ -286,8 +287,8 @@ START_TEST(the_stack_tells_who_called_whom)
 	uint64_t rsp = MINI_STACK + 0x1000;
 
 	/* the text overlaps page tables and other things in this small kernel: put it where nothing is */
-	put64(rsp, MINI_IMAGE + 0x350);       /* no call before it */
-	put64(rsp + 8, 0x1234);               /* no text */
+	put64(rsp, MINI_IMAGE + 0x350); /* no call before it */
+	put64(rsp + 8, 0x1234);         /* no text */
 	put64(rsp + 16, call(MINI_IMAGE + 0x210, MINI_IMAGE + 0x100));
 	memcpy(mini_at(&guest.mini, MINI_IMAGE + 0x310), call_rax, sizeof(call_rax));
 	put64(rsp + 24, MINI_IMAGE + 0x312);
@@ -302,11 +303,13 @@ END_TEST
 
 START_TEST(a_stack_that_is_none_has_one_frame)
 {
-	static const uint64_t stacks[] = {0, 0x7fff0000, MINI_STACK + 1, 0xffff800000000000, UINT64_MAX - 7};
+	static const uint64_t stacks[] = {
+		0, 0x7fff0000, MINI_STACK + 1, 0xffff800000000000, UINT64_MAX - 7};
 
 	load_symbols();
 	frames[0] = '\0';
-	ck_assert_uint_eq(linux_stack_walk(&guest.kernel, symbols, 0x401000, stacks[_i], add_frame, NULL), 1);
+	ck_assert_uint_eq(
+		linux_stack_walk(&guest.kernel, symbols, 0x401000, stacks[_i], add_frame, NULL), 1);
 	ck_assert_str_eq(frames, "none ");
 }
 END_TEST
