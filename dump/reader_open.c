@@ -279,10 +279,13 @@ int reader_open_fds(int fd, int region_fd, struct reader **ret, char *why, size_
 	return 0;
 }
 
-/* Not a FIFO's writer to wait for, nor a link that somebody else made in a shared directory. */
-static int open_file(const char *path)
+/*
+ * Not a FIFO's writer to wait for, nor a terminal to be taken.  @more: O_NOFOLLOW for a file that nobody named, so
+ * that a link which somebody else made in a shared directory leads nowhere.
+ */
+static int open_file(const char *path, int more)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | more);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -297,7 +300,7 @@ static int open_beside(const char *path, size_t base, const char *suffix, char *
 		beside = NULL;
 		return -ENOMEM;
 	}
-	fd = open_file(beside);
+	fd = open_file(beside, O_NOFOLLOW);
 	if (fd >= 0)
 		*ret_path = take_ptr(&beside);
 	return fd;
@@ -314,7 +317,7 @@ static int open_pair(const char *path, int *ret_fd, int *ret_region, char **ret_
 	size_t base = 0;
 	int fd;
 
-	fd = open_file(path);
+	fd = open_file(path, 0);
 	if (fd < 0)
 		return fd;
 	file = publish_parse(path, &base);
@@ -348,7 +351,7 @@ int reader_open(const char *path, const char *region_path, struct reader **ret, 
 	r = open_pair(path, &fd, &region, &read_path);
 	if (!r && region_path) {
 		cleanup_close(&region);
-		region = open_file(region_path);
+		region = open_file(region_path, 0);
 		r = region < 0 ? region : 0;
 	}
 	if (r) {

@@ -75,6 +75,16 @@ static void choose_names(struct salvage *salvage)
 	set_names(salvage);
 }
 
+/* The request's own name need not be said again. */
+static int fail_open(struct salvage *salvage, const char *path, int error)
+{
+	const char *named = strrchr(salvage->request->path, '/');
+
+	if (!strcmp(named ? named + 1 : salvage->request->path, path))
+		return salvage_fail(salvage, -error, "%s", strerror(error));
+	return salvage_fail(salvage, -error, "%s: %s", path, strerror(error));
+}
+
 /* Opens and locks one of the two files; that it is not there is no error. */
 static int take_file(struct salvage *salvage, int dir_fd, const char *path, int *ret_fd)
 {
@@ -82,7 +92,7 @@ static int take_file(struct salvage *salvage, int dir_fd, const char *path, int 
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : salvage_fail(salvage, -errno, "%s: %s", path, strerror(errno));
+		return errno == ENOENT ? 0 : fail_open(salvage, path, errno);
 	r = publish_lock(fd);
 	if (r == -EWOULDBLOCK)
 		return salvage_fail(salvage, -EBUSY, "%s: a dumper is at work on it", path);

@@ -177,6 +177,11 @@ int command_dump(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
+bool dump_is_no_file(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -EISDIR || error == -ELOOP;
+}
+
 int dump_command_open(const char *path, const char *region, struct reader **ret)
 {
 	char why[256];
@@ -188,7 +193,7 @@ int dump_command_open(const char *path, const char *region, struct reader **ret)
 		return EXIT_OK;
 	}
 	log_error("%s: %s", path, why);
-	return r == -EINVAL || r == -EFBIG || r == -ENOENT || r == -ENOTDIR ? EXIT_CONFIG : EXIT_HOST;
+	return r == -EINVAL || r == -EFBIG || dump_is_no_file(r) ? EXIT_CONFIG : EXIT_HOST;
 }
 
 const char *dump_state_name(const struct reader *reader, bool in_use)

@@ -38,6 +38,9 @@ int dump_command_dmesg(const struct dump_arguments *args);
 int dump_command_bt(const struct dump_arguments *args);
 int dump_command_rm(const struct dump_arguments *args);
 
+/* True if an error of opening says that there is no such file: EXIT_CONFIG. */
+bool dump_is_no_file(int error);
+
 /* Opens @path, or says why not and returns the exit code. */
 int warn_unused dump_command_open(const char *path, const char *region, struct reader **ret);
 

@@ -19,11 +19,10 @@
 
 static int salvage_exit_code(int error)
 {
+	if (dump_is_no_file(error))
+		return EXIT_CONFIG;
 	switch (error) {
 	case -EINVAL:
-	case -ENOENT:
-	case -ENOTDIR:
-	case -ELOOP:
 		return EXIT_CONFIG;
 	case -EBUSY:
 	case -ENODATA:
@@ -108,6 +107,7 @@ static int find_target(const char *path, struct target *ret)
 static int find_files(const char *path, const struct target *target, struct catalog_dump *ret)
 {
 	struct catalog catalog;
+	struct stat st;
 	int code = EXIT_CONFIG;
 	int r = catalog_read(target->dir_fd, &catalog);
 
@@ -122,7 +122,9 @@ static int find_files(const char *path, const struct target *target, struct cata
 			code = EXIT_OK;
 		}
 	catalog_fini(&catalog);
-	if (code)
+	if (code && !lstat(path, &st) && !S_ISREG(st.st_mode))
+		log_error("%s: not removed: not a regular file", path);
+	else if (code)
 		log_error("%s: %s", path, strerror(ENOENT));
 	return code;
 }

@@ -40,10 +40,12 @@ static void describe(struct row *row)
 {
 	struct reader *reader;
 	char why[256];
+	int r;
 
 	row->time_ns = row->files.time_ns;
-	snprintf(row->state, sizeof(row->state), "%s", "damaged");
-	if (reader_open(row->path, NULL, &reader, why, sizeof(why))) {
+	r = reader_open(row->path, NULL, &reader, why, sizeof(why));
+	snprintf(row->state, sizeof(row->state), "%s", r == -EACCES ? "no access" : "damaged");
+	if (r) {
 		log_debug("%s: %s", row->path, why);
 		return;
 	}

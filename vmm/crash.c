@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* our choice: a vCPU leaves the guest within a scheduler slice; seconds mean a stuck kernel */
 #define PARK_TIMEOUT_NS (2 * NSEC_PER_SEC)
@@ -301,10 +300,7 @@ static void take_guest_file(struct guest *guest, struct dump_job *job, struct vm
 	struct publish_names names;
 
 	if (complete || atomic_load(&vm->guest_dump.released)) {
-		struct stat st;
-
-		if (!fstat(job->region_fd, &st) && (uint64_t)st.st_blocks * 512 < job->populated)
-			job->given_back = job->populated - (uint64_t)st.st_blocks * 512;
+		job->given_back = vm->guest_dump.given_back;
 		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
 		return;
 	}

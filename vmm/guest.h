@@ -41,7 +41,7 @@ struct dump_job {
 	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
 	const char *dir;            /* borrowed: where the dump goes, for messages */
 	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
-	uint64_t given_back;        /* bytes of it that the guest had released before the dumper began */
+	uint64_t given_back;        /* bytes that the guest had released before the dumper began */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
 	bool sent;                  /* the dumper has it */
 	bool announced;             /* the dead VM's memory has its .partial name */

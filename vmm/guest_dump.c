@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* our choice: how much a write moves before it looks whether the vCPU is to stop */
@@ -31,6 +32,7 @@ void guest_dump_init(struct guest_dump *dump)
 	dump->file_fd = -1;
 	pthread_mutex_init(&dump->lock, NULL);
 	pthread_mutex_init(&dump->writer, NULL);
+	pthread_mutex_init(&dump->releaser, NULL);
 }
 
 static uint64_t end_of_addresses(const struct kvm *kvm)
@@ -129,6 +131,32 @@ static int32_t reserve(struct guest_dump *dump, uint32_t stream, uint64_t len, u
 	return status;
 }
 
+/* Bytes of memory behind the region; 0 if it cannot be asked. */
+static uint64_t region_bytes(const struct vm *vm)
+{
+	struct stat st;
+
+	return fstat(vm->region.fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512; /* its unit */
+}
+
+/* One punch; the others wait, as they would in the kernel, so that what it gave back can be counted. */
+static int release_piece(struct vm *vm, uint64_t start, uint64_t len)
+{
+	struct guest_dump *dump = &vm->guest_dump;
+	uint64_t before, after;
+	int r;
+
+	pthread_mutex_lock(&dump->releaser);
+	before = region_bytes(vm);
+	r = io_fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		vm->region.layout.head + start, len);
+	after = region_bytes(vm);
+	if (before > after)
+		dump->given_back += before - after;
+	pthread_mutex_unlock(&dump->releaser);
+	return r;
+}
+
 /* Gives the whole pages of RAM [@off, @off + @len) back to the host. */
 static void release(struct vm *vm, uint64_t off, uint64_t len)
 {
@@ -139,8 +167,7 @@ static void release(struct vm *vm, uint64_t off, uint64_t len)
 	/* in pieces that end between huge pages; what stays is released by the dumper */
 	for (uint64_t part; start < end && !atomic_load(&vm->stopping); start += part) {
 		part = u64_min(end - start, RELEASE_PIECE - start % RELEASE_PIECE);
-		if (io_fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			    vm->region.layout.head + start, part))
+		if (release_piece(vm, start, part))
 			return;
 	}
 }
@@ -373,4 +400,5 @@ void guest_dump_fini(struct vm *vm)
 	dump->file_fd = -1;
 	pthread_mutex_destroy(&dump->lock);
 	pthread_mutex_destroy(&dump->writer);
+	pthread_mutex_destroy(&dump->releaser);
 }

@@ -46,14 +46,16 @@ struct dump_area {
 
 struct guest_dump {
 	pthread_mutex_t lock;
-	_Atomic bool released;  /* some of the guest's memory is in the dump file alone */
-	_Atomic bool active;    /* between BEGIN and the VM's end */
-	int file_fd;            /* owned: the dump file; -1 = none */
-	uint32_t first_slot;    /* KVM memory slot of area 0 */
-	fw_gpa_t next_added;    /* guarded by lock: lowest address not yet given out */
-	fw_gpa_t added_end;     /* addresses from here on do not exist in the guest */
-	pthread_mutex_t writer; /* held by the vCPU that is in pwrite(): see write_piece() */
-	uint64_t written;       /* guarded by lock: bytes written to streams */
+	pthread_mutex_t releaser; /* held by the vCPU that punches; guards @given_back */
+	uint64_t given_back;      /* bytes; for others once the vCPUs are parked */
+	_Atomic bool released;    /* some of the guest's memory is in the dump file alone */
+	_Atomic bool active;      /* between BEGIN and the VM's end */
+	int file_fd;              /* owned: the dump file; -1 = none */
+	uint32_t first_slot;      /* KVM memory slot of area 0 */
+	fw_gpa_t next_added;      /* guarded by lock: lowest address not yet given out */
+	fw_gpa_t added_end;       /* addresses from here on do not exist in the guest */
+	pthread_mutex_t writer;   /* held by the vCPU that is in pwrite(): see write_piece() */
+	uint64_t written;         /* guarded by lock: bytes written to streams */
 	struct dump_stream streams[FW_STREAMS_MAX]; /* guarded by lock */
 	struct dump_area areas[FW_STREAMS_MAX];     /* guarded by lock */
 };

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEAD_ROOM (2 * MIB) /* docs/vmcore.md: RAM at guest-physical 0 begins here */
@@ -223,6 +224,38 @@ START_TEST(a_wrong_command_line_is_told_from_a_failure)
 }
 END_TEST
 
+/* Each command on each kind of file that is no dump says what is wrong, at once, and touches nothing. */
+START_TEST(what_is_no_dump_is_told_so_and_left_alone)
+{
+	static const char *const kinds[] = {"empty", "directory", "fifo", "link"};
+	struct run run;
+
+	run_prepare(&run);
+	for (int kind = 0; kind < 4; kind++) {
+		char path[512];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s.vmcore.partial", run.dir, kinds[kind]);
+		ck_assert_int_eq(kind == 0   ? mknod(path, S_IFREG | 0600, 0)
+				 : kind == 1 ? mkdir(path, 0700)
+				 : kind == 2 ? mkfifo(path, 0600)
+					     : symlink("link.vmcore.partial", path),
+			0);
+		run_minivmm(&run, &output, "dump", "info", path, NULL);
+		exits(&run, CODE_CONFIG);
+		run_minivmm(&run, &output, "dump", "read", path, "--phys", "0", "--len", "1", NULL);
+		exits(&run, CODE_CONFIG);
+		run_minivmm(&run, &output, "dump", "salvage", path, NULL);
+		exits(&run, CODE_CONFIG);
+		run_minivmm(&run, &output, "dump", "rm", "--force", path, NULL);
+		exits(&run, CODE_CONFIG);
+		ck_assert_int_eq(lstat(path, &st), 0);
+		ck_assert_int_eq(kind == 1 ? rmdir(path) : unlink(path), 0);
+	}
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_dump_cli(void)
 {
 	Suite *suite = suite_create("dump-cli");
@@ -234,6 +267,7 @@ Suite *suite_dump_cli(void)
 	tcase_add_test(tcase, read_gives_the_bytes_of_the_guest_and_nothing_else);
 	tcase_add_test(tcase, rm_removes_dumps_and_nothing_else);
 	tcase_add_test(tcase, a_dump_whose_makers_were_killed_is_salvaged_and_before_that_left_alone);
+	tcase_add_test(tcase, what_is_no_dump_is_told_so_and_left_alone);
 	tcase_add_test(tcase, a_wrong_command_line_is_told_from_a_failure);
 	suite_add_tcase(suite, tcase);
 	return suite;
