@@ -40,7 +40,7 @@ OPT ?= -O2 -g
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMINIVMM_VERSION='"$(VERSION)"'
 CFLAGS += -std=gnu17 $(OPT) $(WARN) -fno-common -fstack-protector-strong -pthread -MMD -MP
 LDFLAGS += -pthread
-LDLIBS += -linih -lcap -lseccomp -llz4
+LDLIBS += -linih -lcap -lseccomp -llz4 -lz
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)
@@ -125,7 +125,7 @@ $(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
 # A fuzz target is built here as a plain program that replays files; docs/testing.md tells how to fuzz.
-$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(LIB_OBJ)
+$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(B)/tests/linux/mini.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

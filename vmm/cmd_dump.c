@@ -21,7 +21,8 @@ enum {
 	OPT_PHYS = 'p',
 	OPT_LEN = 'n',
 	OPT_OUTPUT = 'o',
-	OPT_REGION = 'r'
+	OPT_REGION = 'r',
+	OPT_FORMAT = 'F'
 };
 
 static const struct option known_options[] = {
@@ -33,6 +34,7 @@ static const struct option known_options[] = {
 	{"len", required_argument, NULL, OPT_LEN},
 	{"output", required_argument, NULL, OPT_OUTPUT},
 	{"region", required_argument, NULL, OPT_REGION},
+	{"format", required_argument, NULL, OPT_FORMAT},
 	{0},
 };
 
@@ -62,6 +64,9 @@ static const struct subcommand subcommands[] = {
 	{"bt", "FILE [--all] [--region FILE]",
 		"where the Linux kernel in the dump was: the vCPU that panicked, or --all", "ar", 1, 1,
 		dump_command_bt},
+	{"save", "FILE DIR [--format elf|lz4|kdump] [--json]",
+		"copy a complete dump to a directory, e.g. from memory to a disk", "jF", 2, 2,
+		dump_command_save},
 	{"rm", "FILE... [--force] [--json]", "remove dumps; --force: also unfinished ones", "jf", 1,
 		DUMP_FILES_MAX, dump_command_rm},
 };
@@ -118,6 +123,9 @@ static int take_option(struct dump_arguments *args, int option)
 		return EXIT_OK;
 	case OPT_REGION:
 		args->region = optarg;
+		return EXIT_OK;
+	case OPT_FORMAT:
+		args->format = optarg;
 		return EXIT_OK;
 	default:
 		return EXIT_USAGE; /* getopt has said what is wrong */

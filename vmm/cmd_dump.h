@@ -27,6 +27,7 @@ struct dump_arguments {
 	uint64_t phys, len;
 	const char *output; /* NULL = not given */
 	const char *region;
+	const char *format;
 };
 
 /* Each returns an exit code (exit_codes.h) after it has said what was wrong. */
@@ -36,6 +37,7 @@ int dump_command_read(const struct dump_arguments *args);
 int dump_command_salvage(const struct dump_arguments *args);
 int dump_command_dmesg(const struct dump_arguments *args);
 int dump_command_bt(const struct dump_arguments *args);
+int dump_command_save(const struct dump_arguments *args);
 int dump_command_rm(const struct dump_arguments *args);
 
 /* True if an error of opening says that there is no such file: EXIT_CONFIG. */
