@@ -179,8 +179,9 @@ static int write_headers(struct writer *w)
 	int r;
 
 	if (metadata->vmcoreinfo) {
-		sub.vmcoreinfo_off = sub.notes_off + (uint64_t)((const unsigned char *)metadata->vmcoreinfo -
-								 reader->core.notes);
+		sub.vmcoreinfo_off = sub.notes_off +
+				     (uint64_t)((const unsigned char *)metadata->vmcoreinfo -
+						reader->core.notes);
 		sub.vmcoreinfo_bytes = metadata->vmcoreinfo_len;
 	}
 	take_kernel(w, &header, &sub);

@@ -113,7 +113,8 @@ static int patch(struct reader *reader, struct lz4_writer *writer, uint64_t off,
 	return r;
 }
 
-static int write_lz4(struct reader *reader, struct lz4_writer *writer, const struct kdump_progress *progress)
+static int write_lz4(
+	struct reader *reader, struct lz4_writer *writer, const struct kdump_progress *progress)
 {
 	const struct vmcore_trailer *trailer = &reader->trailer;
 	uint64_t nr = vmcore_nr_chunks(trailer->ram, trailer->chunk);

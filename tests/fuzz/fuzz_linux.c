@@ -136,7 +136,8 @@ static void check_log(struct linux_kernel *kernel)
 	must(log.end - log.first <= 1ull << LINUX_LOG_COUNT_BITS_MAX, "a bounded log");
 	for (uint64_t id = log.first; id < log.end && id < log.first + 64; id++)
 		if (linux_log_read(&log, id, &record))
-			must(linux_log_format(&record, line, sizeof(line)) < sizeof(line), "a line that ends");
+			must(linux_log_format(&record, line, sizeof(line)) < sizeof(line),
+				"a line that ends");
 }
 
 static void count_frame(void *arg, const struct linux_frame *frame)
@@ -152,7 +153,8 @@ static void check_symbols(struct linux_kernel *kernel)
 
 	if (linux_symbols_load(kernel, &symbols))
 		return;
-	must(linux_stack_walk(kernel, symbols, MINI_IMAGE + 0x180, MINI_STACK, count_frame, &nr) == nr, "frames");
+	must(linux_stack_walk(kernel, symbols, MINI_IMAGE + 0x180, MINI_STACK, count_frame, &nr) == nr,
+		"frames");
 	must(nr <= LINUX_STACK_BYTES / 8 + 1, "no more frames than words");
 	linux_symbols_free(symbols);
 }

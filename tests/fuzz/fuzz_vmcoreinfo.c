@@ -37,7 +37,8 @@ static void ask(const struct vmcoreinfo *info, const char *kind, const char *nam
 	char line[160], text[33];
 
 	if (vmcoreinfo_decimal(info, kind, name, &number)) {
-		snprintf(line, sizeof(line), "%s%s%s%s=", kind ? kind : "", kind ? "(" : "", name, kind ? ")" : "");
+		snprintf(line, sizeof(line), "%s%s%s%s=", kind ? kind : "", kind ? "(" : "", name,
+			kind ? ")" : "");
 		must(strstr(info->text, line), "what is found is there");
 	}
 	if (vmcoreinfo_measure(info, kind, name, 4096, &measure))
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!vmcoreinfo_at(&view, 0, &info))
 		return 0;
-	must(info.len && info.len <= VMCOREINFO_TEXT_MAX && strlen(info.text) == info.len, "a text of its length");
+	must(info.len && info.len <= VMCOREINFO_TEXT_MAX && strlen(info.text) == info.len,
+		"a text of its length");
 	must(!strncmp(info.text, "OSRELEASE=", 10), "begins as it must");
 	ask(&info, "SYMBOL", "mem_section");
 	ask(&info, "NUMBER", "phys_base");

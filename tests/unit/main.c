@@ -36,6 +36,7 @@ static Suite *(*const suites[])(void) = {
 	suite_linux_pages,
 	suite_linux_dump,
 	suite_linux_log,
+	suite_save,
 	suite_options,
 	suite_config,
 	suite_bus,
