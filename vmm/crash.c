@@ -210,7 +210,8 @@ void crash_handle(struct guest *guest)
 	struct dump_job *job = NULL;
 	bool recovering;
 
-	/* 1. Every vCPU stops; its own thread saves its registers. */
+	/* 1. Every vCPU stops; its own thread saves its registers.  Asked first, so that none goes far behind an open gate. */
+	vm_ask_to_park(dead);
 	handover_end(guest, dead);
 	park(dead);
 	grants_freeze(dead);

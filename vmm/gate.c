@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -133,13 +134,25 @@ static void open_run(struct gate *gate, uint64_t first, uint64_t end)
 
 /* ---- deciding; the lock is held -------------------------------------------------------------------- */
 
-/* True if the host has room for everything that is closed, whatever the budget says. */
-static bool host_has_room(const struct gate *gate)
+/*
+ * What the file system of the regions can still give for closed blocks, whatever the budget says: what is free, but for
+ * what the dumps under way need for a while, and for what has been granted and not been touched yet.
+ */
+static uint64_t host_room(const struct gate *gate, const struct budget_state *state)
 {
+	uint64_t room, spoken_for = state->other;
 	struct statfs fs;
+	struct stat st;
 
-	return !fstatfs(gate->options.memory_dir_fd, &fs) &&
-	       (!fs.f_blocks || (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize >= closed_bytes(gate));
+	if (fstatfs(gate->options.memory_dir_fd, &fs))
+		return 0;
+	if (!fs.f_blocks) /* a tmpfs without a limit */
+		return UINT64_MAX;
+	if (!fstat(gate->region->fd, &st))
+		spoken_for += gate->granted -
+			      u64_min((uint64_t)st.st_blocks * 512 /* its unit */, gate->granted);
+	room = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	return room - u64_min(room, spoken_for);
 }
 
 /* Opens for those who wait, first come first served, as far as the budget goes. */
@@ -149,7 +162,7 @@ static void serve_waits(struct gate *gate, const struct budget_state *state)
 
 	while (gate->region && i < gate->nr_waits) {
 		uint64_t block = gate->waits[i].block, first, end;
-		uint64_t left = budget_left(state, gate->granted);
+		uint64_t left = u64_min(budget_left(state, gate->granted), host_room(gate, state));
 
 		if (bitmap_test(gate->open, block)) {
 			end_wait(gate, i, clock_mono_ns());
@@ -176,7 +189,7 @@ static bool finish_if_over(struct gate *gate, struct budget_state *ret_state)
 		finish(gate, 0);
 		return true;
 	}
-	if (ret_state->growing || !gate->options.allow || !host_has_room(gate))
+	if (ret_state->growing || !gate->options.allow || host_room(gate, ret_state) < closed_bytes(gate))
 		return false;
 	budget_write_off(gate->options.budget);
 	finish(gate, closed_bytes(gate) - left);

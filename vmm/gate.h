@@ -63,7 +63,7 @@ struct gate_options {
 	bool allow;        /* recovery.overcommit */
 	uint64_t block;    /* bytes of what is opened at least: what one page fault may take */
 	int memory_dir_fd; /* of the regions: how much room is there really */
-	int dump_dir_fd;   /* watched for removed dumps, with recovery.overcommit = wait; -1 = not */
+	int dump_dir_fd;   /* watched for removed dumps; -1 = not */
 	int notify_fd;     /* eventfd: rung when there is news for the supervisor */
 };
 

@@ -176,6 +176,7 @@ static void retire_vm(struct guest *guest)
 {
 	struct vm *vm = guest->vm;
 
+	vm_ask_to_park(vm); /* first: none goes far behind an open gate */
 	handover_end(guest, vm);
 	if (vm_park(vm, RETIRE_TIMEOUT_NS))
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);

@@ -33,15 +33,15 @@ static uint64_t populated(const struct vm *vm)
 
 static void open_gate(struct guest *guest)
 {
-	bool allow = guest->config->recovery.overcommit == OVERCOMMIT_ALLOW;
 	int err;
 
-	err = gate_init(&guest->gate, &(struct gate_options){.budget = &guest->budget,
-					      .allow = allow,
-					      .block = guest->huge_pages ? PAGE_SIZE_2M : PAGE_SIZE_4K,
-					      .memory_dir_fd = guest->dir_fd,
-					      .dump_dir_fd = allow ? -1 : guest->dump_dir_fd,
-					      .notify_fd = guest->notify_fd});
+	err = gate_init(
+		&guest->gate, &(struct gate_options){.budget = &guest->budget,
+				      .allow = guest->config->recovery.overcommit == OVERCOMMIT_ALLOW,
+				      .block = guest->huge_pages ? PAGE_SIZE_2M : PAGE_SIZE_4K,
+				      .memory_dir_fd = guest->dir_fd,
+				      .dump_dir_fd = guest->dump_dir_fd,
+				      .notify_fd = guest->notify_fd});
 	if (err)
 		log_warn("[recovery] handover = gated: userfaultfd: %s; the recovery VM takes memory as it "
 			 "touches it, as with none",

@@ -261,6 +261,12 @@ static uint32_t await_stopped(struct vm *vm, const uint32_t *stopped, uint64_t t
 	return missing;
 }
 
+void vm_ask_to_park(struct vm *vm)
+{
+	command(vm, VM_PARK);
+	kick_all(vm);
+}
+
 int vm_park(struct vm *vm, uint64_t timeout_ns)
 {
 	command(vm, VM_PARK);

@@ -131,6 +131,12 @@ void vm_destroy(struct vm *vm);
 void vm_start(struct vm *vm);
 
 /*
+ * vm_ask_to_park - the first half of vm_park(), which is still to be called: vCPUs stop as soon as they can.  One
+ * that waits for memory (gate.h) stops when it has been let through, before it touches more.
+ */
+void vm_ask_to_park(struct vm *vm);
+
+/*
  * vm_park - stop every vCPU where it is and have its registers saved into vm->record.
  * Result: 0, or -ETIMEDOUT when some did not stop within @timeout_ns; those have saved = 0 in the
  * record, and stop as soon as they leave the guest or the device access that they are in.
