@@ -2,8 +2,10 @@
 /*
  * tests/kvm/test_recovery.c - what comes after a crash: a recovery VM that waits for nothing, a row of them
  * that is bounded, and a minivmm that is after fifty of them what it was before.
+ *
+ * HANDOVER_CYCLES: crashes of the last test (`make check`: 50, `make check-long`: 1000).
  */
-#include "tests/kvm/run.h"
+#include "tests/kvm/judges.h"
 #include "tests/kvm/suites.h"
 
 #include <errno.h>
@@ -247,8 +249,8 @@ END_TEST
 /* ---- fifty of them --------------------------------------------------------------------------- */
 
 #define CYCLES 50
-#define WINDOW 10 /* cycles that are compared: those after the first ten, and the last ones */
-/* our choices: slack that does not grow with the number of cycles; a leak in each would show 30 times */
+#define WINDOW 10 /* cycles that are compared: those after the first ten or tenth, and the last ones */
+/* our choices: slack that does not grow with the number of cycles; a leak in each would show 30 times at least */
 #define SLACK_COUNT 6         /* descriptors, threads: one VM that is just being taken apart */
 #define SLACK_BYTES (2 * MIB) /* of private memory: the C library's arenas */
 #define SLACK_SHM (8 * MIB)   /* of tmpfs: four huge pages */
@@ -306,10 +308,22 @@ static void check_usage(struct run *run, const char *who, const struct process_u
 		(unsigned long long)early->anonymous >> 10, (unsigned long long)late->anonymous >> 10);
 }
 
+static void tell(const struct floor *floor, int cycles)
+{
+	printf("note: after %d crashes: minivmm %u descriptors, %u threads, %llu KiB; dumper %u, %u, %llu "
+	       "KiB; tmpfs "
+	       "%llu KiB\n",
+		cycles, floor->vmm.fds, floor->vmm.threads, (unsigned long long)floor->vmm.anonymous >> 10,
+		floor->dumper.fds, floor->dumper.threads, (unsigned long long)floor->dumper.anonymous >> 10,
+		(unsigned long long)floor->shm >> 10);
+}
+
 START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
 {
+	int cycles = (int)env_number("HANDOVER_CYCLES", CYCLES), warm = cycles > 100 ? cycles / 10 : WINDOW;
 	struct floor early, late;
 	struct process dumper;
+	const char *done = NULL, *crash = NULL;
 	char dir[256], path[512];
 	bool own;
 	struct run run;
@@ -320,23 +334,24 @@ START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
 	own = private_tmpfs(dir, sizeof(dir), "huge=always");
 	/* the pause lets what was begun in the background come to its end: the floor is seen in every cycle */
 	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:10 delay=60",
+				.memory = 256,
 				.dir = own ? dir : NULL,
-				.more = "[recovery]\nmax = 1000\nbackoff = 0"});
+				.more = "[recovery]\nmax = 100000\nbackoff = 0"});
 	run_await(&run, "run", 0);
 	run_find_dumper(&run, &dumper);
-	for (int generation = 0; generation < CYCLES; generation++) {
-		struct floor *floor = generation >= CYCLES - WINDOW                     ? &late
-				      : generation >= WINDOW && generation < 2 * WINDOW ? &early
-											: NULL;
+	for (int generation = 0; generation < cycles; generation++) {
+		struct floor *floor = generation >= cycles - WINDOW                      ? &late
+				      : generation >= warm && generation < warm + WINDOW ? &early
+											 : NULL;
 
-		run_await(&run, "dump-done", generation);
+		done = run_await_next(&run, "dump-done", generation, done);
 		run_dump_path(&run, generation, path, sizeof(path));
-		if (generation == 0 || generation == CYCLES - 1)
+		if (generation == 0 || generation == cycles - 1)
 			run_judge(&run, path, generation, 0, NULL);
 		ck_assert_int_eq(unlink(path), 0);
 		if (floor) /* before the next crash is handled, and right after it */
 			sample(&run, &dumper, own, floor);
-		run_await(&run, "crash", generation + 1);
+		crash = run_await_next(&run, "crash", generation + 1, crash);
 		if (floor)
 			sample(&run, &dumper, own, floor);
 	}
@@ -345,6 +360,8 @@ START_TEST(fifty_crashes_leave_no_descriptor_thread_or_memory_behind)
 	run_ends(&run, CODE_OK);
 	run_assert(&run, event_count(&run.log, "crash") == event_count(&run.log, "timeline"),
 		"not a timeline for each crash");
+	tell(&early, warm);
+	tell(&late, cycles);
 	check_usage(&run, "minivmm", &early.vmm, &late.vmm);
 	check_usage(&run, "the dumper", &early.dumper, &late.dumper);
 	run_assert(&run, late.shm <= early.shm + SLACK_SHM, "%llu KiB of tmpfs were in use, now %llu",
@@ -376,7 +393,7 @@ Suite *suite_recovery(void)
 	suite_add_tcase(suite, tcase);
 
 	tcase = tcase_create("fifty");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase_set_timeout(tcase, TEST_TIMEOUT + env_number("HANDOVER_CYCLES", CYCLES));
 	tcase_add_test(tcase, fifty_crashes_leave_no_descriptor_thread_or_memory_behind);
 	suite_add_tcase(suite, tcase);
 	return suite;
