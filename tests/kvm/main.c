@@ -19,6 +19,7 @@ static Suite *(*const suites[])(void) = {
 	suite_ctl,
 	suite_recovery,
 	suite_rows,
+	suite_handover,
 	suite_handover_explicit,
 	suite_budget_explicit,
 	suite_budget,
