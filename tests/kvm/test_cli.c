@@ -36,6 +36,16 @@ static void expect(const struct output *output, int code, const char *out, const
 
 /* ---- help ------------------------------------------------------------------------------------ */
 
+/* @key as --help writes it: a section of which there may be several has a name besides. */
+static void expect_key(const struct output *help, const char *key)
+{
+	int section = (int)strcspn(key, ".");
+	char named[128];
+
+	snprintf(named, sizeof(named), "%.*s.NAME%s", section, key, key + section);
+	expect(help, CODE_OK, strstr(help->out, named) ? named : key, NULL);
+}
+
 START_TEST(help_lists_commands_keys_strategies_and_exit_codes)
 {
 	static const char *const words[] = {"minivmm run CFG", "minivmm check CFG", "minivmm info",
@@ -55,7 +65,7 @@ START_TEST(help_lists_commands_keys_strategies_and_exit_codes)
 	run_minivmm(&run, &keys, "check", "--keys", NULL);
 	expect(&keys, CODE_OK, "vm.name\n", NULL);
 	for (char *key = strtok(keys.out, "\n"); key; key = strtok(NULL, "\n"))
-		expect(&help, CODE_OK, key, NULL);
+		expect_key(&help, key);
 	run_finish(&run);
 }
 END_TEST
