@@ -99,6 +99,7 @@ static int take_over(struct tap *tap, int fd, char *why, size_t why_size)
 		return -EINVAL;
 	}
 	tap->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* the dumper must not inherit it */
 	if (tap->fd < 0 || fcntl(tap->fd, F_SETFL, flags | O_NONBLOCK) < 0) {
 		err = -errno;
 		snprintf(why, why_size, "descriptor %d: %s", fd, strerror(-err));

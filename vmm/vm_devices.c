@@ -13,6 +13,7 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* our choice: a disk that takes longer is broken; the recovery VM does not wait for it any more */
@@ -79,6 +80,10 @@ void vm_devices_destroy(struct vm_devices *devices)
 {
 	if (!devices)
 		return;
+	for (uint32_t i = 0; i < devices->nr; i++)
+		log_debug("virtio %s %s: %" PRIu64 " requests, %" PRIu64 " of them refused",
+			devices->all[i]->ops->name, devices->all[i]->label,
+			atomic_load(&devices->all[i]->requests), atomic_load(&devices->all[i]->refused));
 	for (size_t i = 0; i < CONFIG_DISKS_MAX; i++)
 		virtio_dev_fini(&devices->disks[i].dev);
 	for (size_t i = 0; i < CONFIG_NETS_MAX; i++)
