@@ -72,7 +72,10 @@ static void set_state(struct virtio_dev *dev, enum virtio_state state)
 		pthread_cond_broadcast(&dev->queues[i].wake);
 	if (state == VIRTIO_RUNNING) {
 		drain_eventfd(dev->wake_fd);
-		/* every queue is looked at once: a driver may have filled it before it was ready */
+		/*
+		 * Every queue is looked at once, as a driver may have filled it before it was ready: a thread that
+		 * polled when the device stopped may still do so and has not seen @wake_fd.
+		 */
 		for (uint32_t i = 0; i < dev->ops->nr_queues; i++)
 			ring_eventfd(dev->queues[i].kick_fd);
 		return;
