@@ -316,7 +316,8 @@ END_TEST
 /* As a kernel does that lets only privileged users have one: the call, and what /dev/userfaultfd offers. */
 static int forbid_userfaultfd(void)
 {
-	const scmp_datum_t ioc_new = 0xaa00; /* USERFAULTFD_IOC_NEW, linux/userfaultfd.h */
+	/* USERFAULTFD_IOC_NEW, linux/userfaultfd.h */
+	const struct scmp_arg_cmp ioc_new = {.arg = 1, .op = SCMP_CMP_EQ, .datum_a = 0xaa00, .datum_b = 0};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int err = filter ? 0 : -ENOMEM;
 
