@@ -324,8 +324,7 @@ static int forbid_userfaultfd(void)
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(userfaultfd), 0);
 	if (!err)
-		err = seccomp_rule_add(
-			filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioc_new));
+		err = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, &ioc_new);
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
