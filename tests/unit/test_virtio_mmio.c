@@ -332,6 +332,8 @@ START_TEST(a_lie_makes_the_device_ask_for_a_reset_which_cures_it)
 	for (int i = 0; i < 10; i++)
 		driver_offer(&driver, 0, 0);
 	driver_await_needs_reset(&driver);
+	for (int i = 0; i < 5000 && !driver_read(&driver, VIRTIO_MMIO_INTERRUPT_STATUS); i++)
+		usleep(1000); /* right after the status */
 	ck_assert(driver_read(&driver, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
 	offer_one(1, 0); /* the other queue is not concerned */
 	sem_post(&slow.may_end);

@@ -109,18 +109,19 @@ END_TEST
 
 START_TEST(indexes_wrap_and_every_chain_comes_once)
 {
+	unsigned wrong = 0; /* an assertion a round would take longer than all the rest */
+
 	for (uint32_t i = 0; i < 0x20000; i++) {
 		uint16_t head = (uint16_t)(i * 5 % SIZE);
 
 		desc(head, DATA + i % 4096, 1 + i % 7, WRITE, 0);
 		offer(head);
-		ck_assert_int_eq(virtq_take(&vq, &chain), 1);
-		ck_assert_uint_eq(chain.head, head);
-		ck_assert_uint_eq(chain.bufs[0].gpa, DATA + i % 4096);
-		ck_assert_int_eq(virtq_take(&vq, &chain), 0);
+		wrong += virtq_take(&vq, &chain) != 1 || chain.head != head ||
+			 chain.bufs[0].gpa != DATA + i % 4096 || virtq_take(&vq, &chain);
 		virtq_give(&vq, head, i);
-		ck_assert_uint_eq(driver.queues[0].used[1], (uint16_t)(i + 1));
+		wrong += driver.queues[0].used[1] != (uint16_t)(i + 1);
 	}
+	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
 
