@@ -64,7 +64,7 @@ UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 KVM_OBJ := $(KVM_SRC:%.c=$(B)/%.o)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
-REDUMP := $(B)/tests/linux/redump
+REDUMP := $(B)/tests/vmcores/redump
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 
 MINIVMM := $(B)/minivmm
@@ -116,7 +116,7 @@ $(STUB): $(STUB_OBJ) guest-stub/stub.lds
 
 # ---- tests and bench ----------------------------------------------------------------------------
 
-$(B)/tests/unit-tests: $(UNIT_OBJ) $(B)/tests/linux/mini.o $(LIB_OBJ)
+$(B)/tests/unit-tests: $(UNIT_OBJ) $(B)/tests/vmcores/mini.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
@@ -125,11 +125,11 @@ $(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
 # A fuzz target is built here as a plain program that replays files; docs/testing.md tells how to fuzz.
-$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(B)/tests/linux/mini.o $(LIB_OBJ)
+$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(B)/tests/vmcores/mini.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(REDUMP): $(B)/tests/linux/redump.o $(LIB_OBJ)
+$(REDUMP): $(B)/tests/vmcores/redump.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -168,12 +168,12 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@tests/bootstrap check
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
-	@$(MAKE) run-static run-unit run-fuzz run-stub run-nested run-kvm run-linux
-	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log nested.log kvm.log) $(LINUX_LOGS)
+	@$(MAKE) run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
+	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log nested.log vmcores.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
 check-long: ## the same with 200 kills at random moments, 1000 crashes in a row and larger guests
-	@SALVAGE_KILLS=200 DISK_PANICS=100 HANDOVER_CYCLES=1000 CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 \
+	@SALVAGE_KILLS=200 DISK_PANICS=100 HANDOVER_CYCLES=1000 VMCORES="6.1 6.12" CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 \
 		$(MAKE) check
 
 .PHONY: check-unit
@@ -200,8 +200,8 @@ check-linux: ## the tests of Linux guests alone, in the nested machine
 	@$(MAKE) run-linux
 	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
 
-.PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-kvm run-linux
-test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN)
+.PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
+test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) $(REDUMP)
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
 	$(call run_test,docs,tests/check-docs $(MINIVMM))
@@ -213,6 +213,8 @@ run-stub:
 	$(call run_test,stub,tests/stub-qemu.sh $(STUB))
 run-nested:
 	$(call run_test,nested,tests/nested/selftest)
+run-vmcores:
+	$(call run_test,vmcores,tests/vmcores/check $(B) $(VMCORES))
 run-kvm:
 	$(call run_test,kvm,tests/kvm-run $(B))
 # Tests of Linux guests: every program tests/linux/test-*, in the nested machine.  docs/testing.md has the conventions.

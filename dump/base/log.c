@@ -69,7 +69,8 @@ static bool may_write(void)
 	}
 	lost = atomic_exchange(&log_lost, 0);
 	if (lost) {
-		n = snprintf(line, sizeof(line), "minivmm: warning: %" PRIu64 " lines are missing here\n", lost);
+		n = snprintf(
+			line, sizeof(line), "minivmm: warning: %" PRIu64 " lines are missing here\n", lost);
 		write_line(line, (size_t)n);
 	}
 	if (!lost || takes_something(0))

@@ -4,7 +4,7 @@
  * guest makes the dumper or the tools read outside what they may, mark pages that do not exist, or work for long.
  *
  * Input: u8 kernel and levels of page tables, u8 level, then records {u8 kind, u24 place, u64 value} that change the
- * small kernel of tests/linux/mini.h: kind 0 to 5: the word at RAM offset place * 8; 6 and 7: the last byte of
+ * small kernel of tests/vmcores/mini.h: kind 0 to 5: the word at RAM offset place * 8; 6 and 7: the last byte of
  * value at place of VMCOREINFO's text. Bits 3 and 4 of kind: places near the page tables, the struct pages, the log.
  */
 #include "tests/fuzz/guest.h"
@@ -14,7 +14,7 @@
 #include "dump/linux_pages.h"
 #include "dump/linux_report.h"
 #include "dump/linux_stack.h"
-#include "tests/linux/mini.h"
+#include "tests/vmcores/mini.h"
 
 #include <stdlib.h>
 #include <string.h>

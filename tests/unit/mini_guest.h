@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/mini_guest.h - the small Linux of tests/linux/mini.h in a file, as the dump engine reads it. */
+/* tests/unit/mini_guest.h - the small Linux of tests/vmcores/mini.h in a file, as the dump engine reads it. */
 #ifndef TESTS_UNIT_MINI_GUEST_H
 #define TESTS_UNIT_MINI_GUEST_H
 
 #include "dump/linux_kernel.h"
-#include "tests/linux/mini.h"
+#include "tests/vmcores/mini.h"
 
 struct mini_guest {
 	struct mini mini;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/test_linux_dump.c - the selector `linux` in the engine: what is in the dump, in its notes, and who says why. */
-#include "tests/linux/mini.h"
+#include "tests/vmcores/mini.h"
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 

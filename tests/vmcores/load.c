@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/linux/load.c - in the test guest: processes that hold memory of every kind.
+ * tests/vmcores/load.c - in the test guest: processes that hold memory of every kind.
  *
  *      load MIB       holds memory for a guest of MIB MiB; writes to /hold/ready when it has it
  *      load flags     counts of /proc/kpageflags by kind, one line "kpageflags: NAME COUNT" each
@@ -84,7 +84,7 @@ enum { KPF_LRU = 5, KPF_SLAB = 7, KPF_BUDDY = 10, KPF_ANON = 12, KPF_HUGE = 17, 
 static void flags(void)
 {
 	static uint64_t words[8192];
-	unsigned long slab = 0, buddy = 0, anon = 0, huge = 0, lru = 0, all = 0;
+	unsigned long slab = 0, buddy = 0, anon = 0, huge = 0, user = 0, lru = 0, all = 0;
 	int fd = open("/proc/kpageflags", O_RDONLY);
 	ssize_t n;
 
@@ -97,12 +97,14 @@ static void flags(void)
 			buddy += words[i] >> KPF_BUDDY & 1;
 			anon += words[i] >> KPF_ANON & 1;
 			huge += words[i] >> KPF_HUGE & 1;
+			user += (words[i] >> KPF_HUGE | words[i] >> KPF_ANON) &
+				1; /* hugetlb pages are both */
 			lru += words[i] >> KPF_LRU & 1;
 		}
 	}
 	printf("kpageflags: all %lu\nkpageflags: slab %lu\nkpageflags: buddy %lu\nkpageflags: anon %lu\n"
-	       "kpageflags: huge %lu\nkpageflags: lru %lu\n",
-		all, slab, buddy, anon, huge, lru);
+	       "kpageflags: huge %lu\nkpageflags: user %lu\nkpageflags: lru %lu\n",
+		all, slab, buddy, anon, huge, user, lru);
 }
 
 int main(int argc, char **argv)

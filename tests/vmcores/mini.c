@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/linux/mini.c - see mini.h */
-#include "tests/linux/mini.h"
+/* tests/vmcores/mini.c - see mini.h */
+#include "tests/vmcores/mini.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/linux/mini.h - the memory of a Linux kernel that never ran: 2 MiB with all that the dump engine looks
+ * tests/vmcores/mini.h - the memory of a Linux kernel that never ran: 2 MiB with all that the dump engine looks
  * at, small enough to be made, changed and looked at a million times.
  *
  *      RAM           1 MiB at 0, 1 MiB at 16 MiB; sections of 16 MiB, so that there are two
@@ -12,8 +12,8 @@
  *
  * Shares no code with dump/ but the layout.  Plain memory: no Check, no files.
  */
-#ifndef TESTS_LINUX_MINI_H
-#define TESTS_LINUX_MINI_H
+#ifndef TESTS_VMCORES_MINI_H
+#define TESTS_VMCORES_MINI_H
 
 #include "dump/layout.h"
 
@@ -71,4 +71,4 @@ void mini_hugetlb(struct mini *mini, uint64_t pfn, unsigned order);
 void mini_offline(struct mini *mini, uint64_t pfn);
 void mini_hwpoison(struct mini *mini, uint64_t pfn);
 
-#endif /* TESTS_LINUX_MINI_H */
+#endif /* TESTS_VMCORES_MINI_H */
