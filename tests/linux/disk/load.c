@@ -3,7 +3,8 @@
  * tests/linux/disk/load.c - runs in a Linux guest: writes records to a file system and tells which of them must be there for ever.
  *
  *	load check DIR     verifies every record, prints "disk: have N", N being the last one of an unbroken row
- *	load run DIR FROM  writes records FROM, FROM + 1, ...; prints "disk: ack N" when the kernel says that N is on the disk
+ *	load run DIR FROM COUNT   writes records FROM, FROM + 1, ...; prints "disk: ack N." when the kernel says that N is on the
+ *	                   disk; after COUNT of them another process makes the kernel panic while this one goes on
  *
  * Record n is 4 KiB at n * 4 KiB of DIR/records, its contents a function of n.  Every 16th comes with a file of its
  * own, DIR/files/n, for the journal.  Static, no library of the project's.
@@ -96,7 +97,21 @@ static void write_file(const char *dir, int files, uint64_t n)
 		die(name);
 }
 
-static void run(const char *dir, uint64_t n)
+/* Goes on in a child: at some moment within the next records the kernel panics. */
+static void panic_soon(uint64_t n)
+{
+	int trigger;
+
+	if (fork())
+		return;
+	usleep((useconds_t)(mix(n) % 20000));
+	trigger = open("/proc/sysrq-trigger", O_WRONLY);
+	if (write(trigger, "c", 1) != 1)
+		die("panic");
+	exit(1);
+}
+
+static void run(const char *dir, uint64_t n, uint64_t count)
 {
 	int fd = open_at(dir, "records", O_WRONLY | O_CREAT);
 	int files = open_at(dir, "files", O_RDONLY | O_DIRECTORY);
@@ -110,9 +125,11 @@ static void run(const char *dir, uint64_t n)
 			write_file(dir, files, n);
 		if (pwrite(fd, words, RECORD, (off_t)(n * RECORD)) != RECORD || fsync(fd))
 			die("record");
-		len = snprintf(line, sizeof(line), "disk: ack %llu\n", (unsigned long long)n);
+		len = snprintf(line, sizeof(line), "disk: ack %llu.\n", (unsigned long long)n);
 		if (write(STDOUT_FILENO, line, (size_t)len) != len)
 			exit(1);
+		if (!--count)
+			panic_soon(n);
 	}
 }
 
@@ -121,8 +138,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && !strcmp(argv[1], "check"))
 		return check(argv[2]);
-	if (argc == 4 && !strcmp(argv[1], "run"))
-		run(argv[2], strtoull(argv[3], NULL, 10));
-	fprintf(stderr, "usage: load check DIR | run DIR FROM\n");
+	if (argc == 5 && !strcmp(argv[1], "run"))
+		run(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+	fprintf(stderr, "usage: load check DIR | run DIR FROM COUNT\n");
 	return 2;
 }
