@@ -6,12 +6,14 @@
 
 #include "dump/base/io.h"
 #include "dump/bitmap.h"
+#include "dump/dumper.h"
 #include "dump/pagewalk.h"
 #include "dump/select.h"
 #include "dump/tables.h"
 
 #include <check.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -205,6 +207,46 @@ START_TEST(what_was_found_once_is_not_looked_for_again)
 }
 END_TEST
 
+/* The process that parses what a kernel has left may do what that takes, on several threads. */
+START_TEST(the_dumper_does_it_in_its_sandbox_and_reports_the_log)
+{
+	struct dumper_files files = {.record = f.record_fd,
+		.region = f.region_fd,
+		.region_dir = f.dir_fd,
+		.dir = f.dir_fd,
+		.fallback_dir = -1,
+		.dump = -1};
+	struct linux_report report;
+	struct dumper_event event;
+	struct dumper dumper;
+	int r, fd;
+
+	ck_assert_int_eq(dump_select_parse("linux:31", &f.record->options.selectors), 0);
+	f.record->options.workers = 3;
+	ck_assert_int_eq(dumper_spawn(&dumper), 0);
+	ck_assert_int_eq(dumper_start(&dumper, &files), 0);
+	do {
+		struct pollfd poll_fd = {.fd = dumper.socket, .events = POLLIN};
+
+		ck_assert_int_eq(poll(&poll_fd, 1, 20000), 1);
+		r = dumper_receive(&dumper, &event);
+	} while (r == 1 && event.type != DUMPER_DONE && event.type != DUMPER_FAILED);
+	ck_assert_int_eq(r, 1);
+	ck_assert_msg(event.type == DUMPER_DONE, "%s", event.text);
+	ck_assert_uint_eq(event.reasons[LINUX_PAGE_FREE], 1 << FREE_ORDER);
+	ck_assert_uint_eq(event.reasons[LINUX_PAGE_CACHE], 1 << CACHE_ORDER);
+	report = f.record->linux_report;
+	ck_assert_uint_eq(report.valid, 1);
+	ck_assert_str_eq(report.release, "6.12.0-mini");
+	ck_assert_str_eq(report.panic, "a test");
+	ck_assert_uint_eq(report.nr_lines, 3);
+	fd = fixture_open(&f, "guest-test-g0.vmcore");
+	check_pages(fd);
+	close(fd);
+	dumper_fini(&dumper);
+}
+END_TEST
+
 Suite *suite_linux_dump(void)
 {
 	Suite *suite = suite_create("linux-dump");
@@ -216,6 +258,7 @@ Suite *suite_linux_dump(void)
 	tcase_add_loop_test(tc, who_is_no_linux_is_dumped_but_for_zeros_and_the_reason_is_told, 0, 3);
 	tcase_add_test(tc, level_0_is_all_and_a_level_without_zeros_keeps_them);
 	tcase_add_test(tc, what_was_found_once_is_not_looked_for_again);
+	tcase_add_test(tc, the_dumper_does_it_in_its_sandbox_and_reports_the_log);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
