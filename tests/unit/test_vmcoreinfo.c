@@ -132,6 +132,7 @@ START_TEST(what_looks_like_it_is_not_taken)
 	uint8_t *note = mini_phys(&guest.mini, MINI_NOTE_PHYS);
 	uint8_t *elsewhere = mini_phys(&guest.mini, MINI_HOLE_END);
 	uint8_t *copy = malloc(PAGE_SIZE_4K);
+	uint32_t too_long = VMCOREINFO_TEXT_MAX + 1;
 
 	memcpy(copy, note, PAGE_SIZE_4K);
 	memset(note, 0, PAGE_SIZE_4K);
@@ -140,7 +141,10 @@ START_TEST(what_looks_like_it_is_not_taken)
 	memcpy(elsewhere + 2 * PAGE_SIZE_4K + 64, copy, 3000);    /* not at the start of a page */
 	memcpy(elsewhere + 3 * PAGE_SIZE_4K, copy, 24);           /* header without text */
 	memcpy(elsewhere + 4 * PAGE_SIZE_4K, copy, PAGE_SIZE_4K); /* a length beyond what there may be */
-	memset(elsewhere + 4 * PAGE_SIZE_4K + 5, 0x7f, 2);
+	memcpy(elsewhere + 4 * PAGE_SIZE_4K + 4, &too_long, sizeof(too_long));
+	memset(elsewhere + 4 * PAGE_SIZE_4K + 24 + strlen(guest.mini.info), 'x',
+		too_long - strlen(guest.mini.info));
+	elsewhere += PAGE_SIZE_4K;
 	memcpy(elsewhere + 5 * PAGE_SIZE_4K, copy, PAGE_SIZE_4K); /* another type */
 	elsewhere[5 * PAGE_SIZE_4K + 8] = 1;
 	mini_guest_sync(&guest);
