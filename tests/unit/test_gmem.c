@@ -156,6 +156,30 @@ START_TEST(no_bytes_can_be_copied_in_ram_alone)
 }
 END_TEST
 
+START_TEST(pieces_for_system_calls_and_pinned_memory_lie_inside_ram_alone)
+{
+	struct iovec iov = {0};
+	void *pinned = NULL;
+	struct stat st;
+
+	ck_assert_int_eq(gmem_iov(&region, HOLE_BASE - 8, 8, &iov), 0);
+	ck_assert_ptr_eq(iov.iov_base, region.map + HOLE_BASE - 8);
+	ck_assert_int_eq(gmem_iov(&region, HOLE_BASE - 8, 9, &iov), -EFAULT);
+	ck_assert_int_eq(gmem_iov(&region, UINT64_MAX, 2, &iov), -EFAULT);
+	ck_assert_uint_eq(iov.iov_len, 8);
+	ck_assert_int_eq(gmem_pin(&region, TOP - 4, 8, &pinned), -EFAULT);
+	ck_assert_int_eq(gmem_pin(&region, HOLE_BASE, 8, &pinned), -EFAULT);
+	ck_assert_ptr_null(pinned);
+	ck_assert_int_eq(gmem_pin(&region, MIB(1) + PAGE_SIZE_4K - 4, 8, &pinned), 0); /* on two pages */
+	ck_assert_ptr_eq(pinned, region.map + MIB(1) + PAGE_SIZE_4K - 4);
+	ck_assert_int_eq(fstat(region.fd, &st), 0);
+	ck_assert_int_ge(st.st_blocks, 2 * 4096 / 512);
+	region_set_usable(&region, MIB(1));
+	ck_assert_int_eq(gmem_iov(&region, MIB(1), 8, &iov), -EFAULT);
+	ck_assert_int_eq(gmem_pin(&region, MIB(1) - 4, 8, &pinned), -EFAULT);
+}
+END_TEST
+
 START_TEST(a_copy_beyond_the_file_size_limit_is_an_error)
 {
 	const struct rlimit limit = {region.layout.head + MIB(1), RLIM_INFINITY};
@@ -182,6 +206,7 @@ START_TEST(a_full_tmpfs_is_an_error_and_no_signal)
 {
 	static const char block[KIB(64)];
 	int dir = small_tmpfs(), err = 0;
+	void *pinned;
 	gpa_t at = 0;
 
 	if (dir < 0)
@@ -193,6 +218,7 @@ START_TEST(a_full_tmpfs_is_an_error_and_no_signal)
 		err = gmem_copy_out(&region, at, block, sizeof(block));
 	ck_assert_int_eq(err, -ENOSPC);
 	ck_assert_int_eq(gmem_copy_out(&region, HOLE_END, "x", 1), -ENOSPC);
+	ck_assert_int_eq(gmem_pin(&region, HOLE_END, 1, &pinned), -EFAULT);
 	ck_assert_int_eq(gmem_copy_out(&region, 0, "x", 1), 0); /* what is there can still be written */
 }
 END_TEST
@@ -211,6 +237,7 @@ Suite *suite_gmem(void)
 	tcase_add_test(tc, a_copy_over_an_edge_of_ram_is_refused_whole);
 	tcase_add_test(tc, addresses_past_the_end_and_those_that_wrap_are_refused);
 	tcase_add_test(tc, no_bytes_can_be_copied_in_ram_alone);
+	tcase_add_test(tc, pieces_for_system_calls_and_pinned_memory_lie_inside_ram_alone);
 	tcase_add_test(tc, a_copy_beyond_the_file_size_limit_is_an_error);
 	tcase_add_test(tc, a_full_tmpfs_is_an_error_and_no_signal);
 	suite_add_tcase(suite, tc);
