@@ -32,12 +32,16 @@ struct budget_item {
 	uint64_t in_flight, expected;
 };
 
-void budget_init(struct budget *budget, uint64_t limit, int memory_dir_fd, int dump_dir_fd)
+void budget_init(struct budget *budget, uint64_t memory, uint64_t reserve, uint64_t in_flight,
+	int memory_dir_fd, int dump_dir_fd)
 {
 	struct statfs fs;
 
-	*budget = (struct budget){
-		.limit = limit, .memory_dir_fd = memory_dir_fd, .dump_dir_fd = dump_dir_fd};
+	*budget = (struct budget){.limit = memory + reserve,
+		.reserve = reserve,
+		.in_flight = in_flight,
+		.memory_dir_fd = memory_dir_fd,
+		.dump_dir_fd = dump_dir_fd};
 	budget->dumps_in_ram = fstatfs(dump_dir_fd, &fs) < 0 || fs.f_type == TMPFS_MAGIC ||
 			       fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC;
 	pthread_mutex_init(&budget->lock, NULL);
@@ -176,6 +180,7 @@ void budget_set_standby(struct budget *budget, uint64_t bytes)
 {
 	pthread_mutex_lock(&budget->lock);
 	budget->standby = bytes;
+	budget->image = u64_max(budget->image, bytes);
 	pthread_mutex_unlock(&budget->lock);
 }
 
@@ -241,6 +246,8 @@ void budget_look(struct budget *budget, struct budget_state *ret)
 		*at = item->next;
 		free_item(item);
 	}
+	if (budget->items) /* else its memory is all the VM's, and the whole reserve is there for its crash */
+		state.other += u64_min(budget->in_flight + budget->image, budget->reserve);
 	pthread_mutex_unlock(&budget->lock);
 	*ret = state;
 }

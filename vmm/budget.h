@@ -30,7 +30,10 @@ struct budget {
 	int memory_dir_fd;         /* borrowed: where regions have names */
 	int dump_dir_fd;           /* borrowed: where dumps have names */
 	bool dumps_in_ram;         /* that is a tmpfs */
+	uint64_t reserve;          /* bytes of that beside vm.memory */
+	uint64_t in_flight;        /* what the dump of the next crash will take for a while */
 	uint64_t standby;          /* guarded by lock: memory behind the VM that waits */
+	uint64_t image;            /* guarded by lock: the most that was */
 	struct budget_item *items; /* owned, guarded by lock */
 };
 
@@ -49,11 +52,16 @@ struct budget_state {
 	uint64_t limit;
 	uint64_t crashed; /* memory behind regions of VMs that are over */
 	uint64_t dumps;   /* memory behind dumps, made or being made */
-	uint64_t other;   /* standby, and what dumps under way take for a while */
-	bool growing;     /* something of it is still to be given back */
+	uint64_t other; /* standby, what dumps under way take for a while, and what the next crash needs */
+	bool growing;   /* something of it is still to be given back */
 };
 
-void budget_init(struct budget *budget, uint64_t limit, int memory_dir_fd, int dump_dir_fd);
+/*
+ * budget_init - @memory + @reserve bytes for everything together.  @in_flight: what a dump takes before it gives
+ * anything back.  As long as dumps take part of the memory, so much of the reserve is kept for the next crash.
+ */
+void budget_init(struct budget *budget, uint64_t memory, uint64_t reserve, uint64_t in_flight,
+	int memory_dir_fd, int dump_dir_fd);
 void budget_fini(struct budget *budget);
 
 /*

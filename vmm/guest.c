@@ -681,7 +681,7 @@ int guest_run(const struct config *config, const char *events_path)
 	control_init(&guest.control);
 	dumper_init(&guest.dumper);
 	gate_none(&guest.gate);
-	budget_init(&guest.budget, 0, -1, -1);
+	budget_init(&guest.budget, 0, 0, 0, -1, -1);
 	guest.console.out_fd = guest.console.in_fd = -1;
 	pthread_mutex_init(&guest.reap_lock, NULL);
 	pthread_cond_init(&guest.reaped, NULL);

@@ -181,6 +181,9 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
  */
 void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd);
 
+/* How the configuration has a crash dumped. */
+struct dump_options jobs_options(const struct config *config);
+
 /* The names of its files. */
 void jobs_names(const struct dump_job *job, struct publish_names *ret);
 

@@ -72,10 +72,12 @@ static int open_explicit(struct guest *guest)
 int handover_open(struct guest *guest)
 {
 	const struct config *config = guest->config;
+	struct dump_options options = jobs_options(config);
 
 	budget_fini(&guest->budget);
-	budget_init(&guest->budget, config->vm.memory + config->recovery.reserve, guest->dir_fd,
-		guest->dump_dir_fd);
+	budget_init(&guest->budget, config->vm.memory, config->recovery.reserve,
+		config->dump.enabled ? dump_engine_in_flight(&options, config->vm.memory) : 0,
+		guest->dir_fd, guest->dump_dir_fd);
 	if (!config->recovery.enabled || config->recovery.handover == HANDOVER_NONE)
 		return 0;
 	if (config->recovery.handover == HANDOVER_GATED) {

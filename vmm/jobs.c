@@ -67,6 +67,19 @@ static void name_dump(struct dump_record *record, uint64_t wall_ns)
 		(unsigned int)(wall_ns / NSEC_PER_MSEC % 1000), record->generation);
 }
 
+struct dump_options jobs_options(const struct config *config)
+{
+	return (struct dump_options){
+		.strategy = (uint32_t)config->dump.strategy,
+		.selectors = (uint32_t)config->dump.select,
+		.workers = (uint32_t)config->dump.workers,
+		.sink = (uint32_t)config->dump.compress,
+		.level = (uint32_t)config->dump.compress_level,
+		.order = (uint32_t)config->dump.order,
+		.chunk = config->dump.chunk,
+	};
+}
+
 static void fill_record(struct guest *guest, const struct vm *vm, const struct vm_end *end)
 {
 	const struct config *config = guest->config;
@@ -77,15 +90,7 @@ static void fill_record(struct guest *guest, const struct vm *vm, const struct v
 	record->crash_cpu = end->cpu;
 	record->detail = end->detail;
 	record->wall_ns = clock_wall_ns() - (clock_mono_ns() - end->ns);
-	record->options = (struct dump_options){
-		.strategy = (uint32_t)config->dump.strategy,
-		.selectors = (uint32_t)config->dump.select,
-		.workers = (uint32_t)config->dump.workers,
-		.sink = (uint32_t)config->dump.compress,
-		.level = (uint32_t)config->dump.compress_level,
-		.order = (uint32_t)config->dump.order,
-		.chunk = config->dump.chunk,
-	};
+	record->options = jobs_options(config);
 	snprintf(record->guest, sizeof(record->guest), "%s", config->vm.name);
 	snprintf(record->vmm_version, sizeof(record->vmm_version), "%s", MINIVMM_VERSION);
 	name_dump(record, record->wall_ns);

@@ -30,7 +30,7 @@ static void setup(void)
 	disk = open(disk_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	proc = publish_proc_open();
 	ck_assert(shm >= 0 && disk >= 0 && proc >= 0);
-	budget_init(&budget, LIMIT, shm, shm);
+	budget_init(&budget, LIMIT, 0, 0, shm, shm);
 	publish_names_init(&names, "g-20260101T000000.000Z-g0");
 }
 
@@ -236,7 +236,7 @@ START_TEST(a_dump_on_a_disk_does_not_count)
 		return;
 	}
 	budget_fini(&budget);
-	budget_init(&budget, LIMIT, shm, disk);
+	budget_init(&budget, LIMIT, 0, 0, shm, disk);
 	dump = file_of(disk, MIB(8));
 	claim(region, true, true);
 	ck_assert_int_eq(publish_link(proc, dump, disk, names.dump_partial), 0);
@@ -262,6 +262,24 @@ START_TEST(what_is_written_off_counts_no_more_once_its_dump_is_over)
 }
 END_TEST
 
+START_TEST(beside_a_dump_some_of_the_reserve_is_kept_for_the_next_crash)
+{
+	int region = file_of(shm, MIB(8));
+
+	budget_fini(&budget);
+	budget_init(&budget, RAM, MIB(16), MIB(4), shm, shm);
+	budget_set_standby(&budget, MIB(2));
+	budget_set_standby(&budget, 0); /* it runs; the next one will take as much */
+	ck_assert_uint_eq(left(), RAM + MIB(16));
+	claim(region, true, false);
+	ck_assert_uint_eq(left(), RAM + MIB(16) - MIB(8) - MIB(4) - MIB(2));
+	budget_set_standby(&budget, MIB(30));
+	budget_set_standby(&budget, 0);
+	ck_assert_uint_eq(left(), RAM - MIB(8)); /* not more than there is of it */
+	close(region);
+}
+END_TEST
+
 Suite *suite_budget(void)
 {
 	Suite *suite = suite_create("budget");
@@ -279,6 +297,7 @@ Suite *suite_budget(void)
 	tcase_add_test(tc, what_a_dump_takes_for_a_while_counts_until_it_is_over);
 	tcase_add_test(tc, a_dump_on_a_disk_does_not_count);
 	tcase_add_test(tc, what_is_written_off_counts_no_more_once_its_dump_is_over);
+	tcase_add_test(tc, beside_a_dump_some_of_the_reserve_is_kept_for_the_next_crash);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -118,7 +118,7 @@ static void setup(void)
 	ck_assert(shm >= 0 && proc >= 0 && notify >= 0);
 	ck_assert_int_eq(region_create(&dead, shm, RAM), 0);
 	ck_assert_int_eq(region_create(&next, shm, RAM), 0);
-	budget_init(&budget, LIMIT, shm, shm);
+	budget_init(&budget, LIMIT, 0, 0, shm, shm);
 	gate_none(&gate);
 	publish_names_init(&names, "g-20260101T000000.000Z-g0");
 }
