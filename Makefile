@@ -52,6 +52,7 @@ MAIN_SRC := vmm/main.c
 LIB_SRC := $(sort $(filter-out $(MAIN_SRC),$(wildcard vmm/*.c firmware/*.c dump/*.c dump/base/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 KVM_SRC := $(sort $(wildcard tests/kvm/*.c))
+DEBIAN_SRC := $(sort $(wildcard tests/debian/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
@@ -62,6 +63,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 MAIN_OBJ := $(MAIN_SRC:%.c=$(B)/%.o)
 UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 KVM_OBJ := $(KVM_SRC:%.c=$(B)/%.o)
+DEBIAN_OBJ := $(DEBIAN_SRC:%.c=$(B)/%.o) $(filter-out $(B)/tests/kvm/main.o $(B)/tests/kvm/test_%,$(KVM_OBJ))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 REDUMP := $(B)/tests/vmcores/redump
@@ -121,6 +123,10 @@ $(B)/tests/unit-tests: $(UNIT_OBJ) $(B)/tests/vmcores/mini.o $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
 $(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
+
+$(B)/tests/debian-tests: $(DEBIAN_OBJ) $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
@@ -201,7 +207,7 @@ check-linux: ## the tests of Linux guests alone, in the nested machine
 	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
 
 .PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
-test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) $(REDUMP)
+test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(B)/tests/debian-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) $(REDUMP)
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
 	$(call run_test,docs,tests/check-docs $(MINIVMM))

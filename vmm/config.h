@@ -47,8 +47,9 @@ struct config {
 		uint64_t memory;  /* bytes, multiple of 2 MiB */
 		char *memory_dir; /* on tmpfs: guest RAM */
 		uint64_t vcpus;
-		uint64_t watchdog; /* ns without a heartbeat that count as a hang; 0 = off */
-		char *control;     /* path of the control socket, or "none" */
+		uint64_t watchdog;     /* ns without a sign of life that count as a hang; 0 = off */
+		uint64_t stop_timeout; /* ns that a guest may take to power off when asked; 0 = any time */
+		char *control;         /* path of the control socket, or "none" */
 	} vm;
 	struct {
 		bool enabled;

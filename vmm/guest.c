@@ -7,6 +7,7 @@
 #include "dump/tables.h"
 #include "vmm/dump_dir.h"
 #include "vmm/exit_codes.h"
+#include "vmm/power.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +107,7 @@ void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job)
 	guest->vm = vm;
 	guest->announced_run = false;
 	guest->announced_ready = false;
+	guest->announced_crash_loaded = false;
 	handover_start(guest, vm);
 	guest->resumed_ns = 0;
 	vm_start(vm);
@@ -198,6 +200,12 @@ static void announce(struct guest *guest)
 		guest->announced_run = true;
 		EVENT_AT(&guest->events, "run", first_run, vm->generation,
 			EV_BOOL("recovery", vm->recovery));
+	}
+	if (atomic_load(&vm->crash_loaded) && !guest->announced_crash_loaded) {
+		guest->announced_crash_loaded = true;
+		log_warn("generation %u: has panicked and runs its own crash kernel: left alone",
+			vm->generation);
+		EVENT(&guest->events, "crash-loaded", vm->generation);
 	}
 	if (ready && !guest->announced_ready) {
 		guest->announced_ready = true;
@@ -292,57 +300,6 @@ void guest_check_vm(struct guest *guest)
 	}
 }
 
-/* ---- deadlines ------------------------------------------------------------------------------------ */
-
-/* When the watchdog bites; UINT64_MAX = never. */
-static uint64_t watchdog_deadline(struct guest *guest)
-{
-	uint64_t last, stalled;
-
-	if (!guest->vm || !guest->config->vm.watchdog || vm_is_paused(guest->vm))
-		return UINT64_MAX;
-	stalled = gate_stalled_until(&guest->gate);
-	if (stalled == UINT64_MAX)
-		return UINT64_MAX; /* it waits for memory, and is not to blame */
-	last = u64_max(atomic_load(&guest->vm->first_run_ns), atomic_load(&guest->vm->heartbeat_ns));
-	last = u64_max(last, last ? stalled : 0);
-	last = u64_max(last, guest->resumed_ns);
-	return last ? last + guest->config->vm.watchdog : UINT64_MAX;
-}
-
-static void check_deadlines(struct guest *guest)
-{
-	uint64_t now = clock_mono_ns();
-
-	if (now >= watchdog_deadline(guest)) {
-		vm_end(guest->vm,
-			&(struct vm_end){.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
-		guest_check_vm(guest);
-	}
-	if (guest->recover_at_ns && now >= guest->recover_at_ns)
-		crash_recover_now(guest);
-	if (guest->reboot_at_ns && now >= guest->reboot_at_ns)
-		reboot_now(guest);
-	jobs_check_stall(guest, now);
-}
-
-/* For epoll_wait: ms until the next deadline, -1 = none. */
-static int next_timeout(struct guest *guest)
-{
-	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
-
-	at = u64_min(at, jobs_stall_deadline(guest));
-	if (guest->recover_at_ns)
-		at = u64_min(at, guest->recover_at_ns);
-	if (guest->reboot_at_ns)
-		at = u64_min(at, guest->reboot_at_ns);
-	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
-		at = u64_min(at, vm->dying_deadline_ns);
-	if (at == UINT64_MAX)
-		return -1;
-	return at <= now ? 0 : (int)u64_min((at - now) / NSEC_PER_MSEC + 1, 1000);
-}
-
 /* ---- what the operator does ------------------------------------------------------------------------ */
 
 void guest_stop(struct guest *guest, const char *why)
@@ -378,6 +335,87 @@ void guest_crash_now(struct guest *guest)
 					  .ns = clock_mono_ns()});
 }
 
+/* A guest that has a power button is asked to power off; the next time it is stopped. */
+static void ask_to_stop(struct guest *guest, const char *why)
+{
+	uint64_t timeout = guest->config->vm.stop_timeout;
+
+	if (guest->stopping || !guest->vm || vm_is_paused(guest->vm) || !power_button_press(guest->vm)) {
+		guest_stop(guest, why);
+		return;
+	}
+	log_info("%s: pressed the guest's power button; once more stops it at once", why);
+	EVENT(&guest->events, "power-button", guest->vm->generation, EV_STR("why", why));
+	guest->stopping = true;
+	guest->stop_at_ns = timeout ? clock_mono_ns() + timeout : 0;
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------------ */
+
+/*
+ * When the watchdog bites, or, of a guest that makes no firmware calls, looks for signs of life (watchdog.h);
+ * UINT64_MAX = never.
+ */
+static uint64_t watchdog_deadline(struct guest *guest)
+{
+	uint64_t last, stalled;
+
+	/* a guest's own crash kernel takes its time */
+	if (!guest->vm || !guest->config->vm.watchdog || vm_is_paused(guest->vm) ||
+		atomic_load(&guest->vm->crash_loaded))
+		return UINT64_MAX;
+	if (!atomic_load(&guest->vm->calls_made))
+		return atomic_load(&guest->vm->first_run_ns) ? guest->vm->watchdog.look_at_ns : UINT64_MAX;
+	stalled = gate_stalled_until(&guest->gate);
+	if (stalled == UINT64_MAX)
+		return UINT64_MAX; /* it waits for memory, and is not to blame */
+	last = u64_max(atomic_load(&guest->vm->first_run_ns), atomic_load(&guest->vm->heartbeat_ns));
+	last = u64_max(last, last ? stalled : 0);
+	last = u64_max(last, guest->resumed_ns);
+	return last ? last + guest->config->vm.watchdog : UINT64_MAX;
+}
+
+static void check_deadlines(struct guest *guest)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now >= watchdog_deadline(guest) &&
+		(atomic_load(&guest->vm->calls_made) ||
+			watchdog_look(guest->vm, guest->config->vm.watchdog, now))) {
+		vm_end(guest->vm,
+			&(struct vm_end){.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
+		guest_check_vm(guest);
+	}
+	if (guest->recover_at_ns && now >= guest->recover_at_ns)
+		crash_recover_now(guest);
+	if (guest->reboot_at_ns && now >= guest->reboot_at_ns)
+		reboot_now(guest);
+	if (guest->vm && guest->stop_at_ns && now >= guest->stop_at_ns)
+		guest_stop(guest, "vm.stop_timeout");
+	jobs_check_stall(guest, now);
+}
+
+/* For epoll_wait: ms until the next deadline, -1 = none. */
+static int next_timeout(struct guest *guest)
+{
+	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
+
+	at = u64_min(at, jobs_stall_deadline(guest));
+	if (guest->recover_at_ns)
+		at = u64_min(at, guest->recover_at_ns);
+	if (guest->reboot_at_ns)
+		at = u64_min(at, guest->reboot_at_ns);
+	if (guest->vm && guest->stop_at_ns)
+		at = u64_min(at, guest->stop_at_ns);
+	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
+		at = u64_min(at, vm->dying_deadline_ns);
+	if (at == UINT64_MAX)
+		return -1;
+	return at <= now ? 0 : (int)u64_min((at - now) / NSEC_PER_MSEC + 1, 1000);
+}
+
+/* ---- what wakes the loop up --------------------------------------------------------------------------- */
+
 static void handle_signals(struct guest *guest)
 {
 	struct signalfd_siginfo info;
@@ -386,7 +424,7 @@ static void handle_signals(struct guest *guest)
 		if (info.ssi_signo == SIGUSR1)
 			guest_crash_now(guest);
 		else
-			guest_stop(guest, strsignal((int)info.ssi_signo));
+			ask_to_stop(guest, strsignal((int)info.ssi_signo));
 	}
 }
 
@@ -620,6 +658,7 @@ static int open_all(struct guest *guest, const char *events_path)
 				     ? dump_strategies[guest->config->dump.strategy].guest_mode
 				     : FW_DUMP_MODE_VMM,
 		.notify_fd = guest->notify_fd,
+		.watchdog = guest->config->vm.watchdog,
 		.nr_vcpus = (uint32_t)guest->config->vm.vcpus,
 		.memory = guest->config->vm.memory};
 	err = handover_open(guest);

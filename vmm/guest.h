@@ -85,6 +85,8 @@ struct guest {
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
 	uint64_t started_ns;                 /* when minivmm was started */
 	uint64_t resumed_ns;                 /* when @vm went on after a pause; 0 = it was never paused */
+	bool announced_crash_loaded;         /* of @vm */
+	uint64_t stop_at_ns;                 /* @vm was asked to power off: it is stopped then; 0 = not */
 
 	uint64_t recoveries;               /* in a row */
 	uint64_t unready;                  /* recovery VMs in a row that crashed before they were ready */

@@ -68,8 +68,8 @@ static const char *misplaced(const struct loader *l, const struct elf_segment *s
 		return "does not fit in the guest's RAM";
 	if (overlaps(segment, BOOT_INFO_BASE, BOOT_CMDLINE_BASE + BOOT_CMDLINE_MAX))
 		return "lies where boot data goes";
-	if (overlaps(segment, ACPI_BASE, ACPI_END))
-		return "lies where ACPI tables go";
+	if (overlaps(segment, ACPI_BASE, HIGH_RAM_BASE))
+		return "lies where firmware tables go";
 	return NULL;
 }
 

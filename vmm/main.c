@@ -33,8 +33,9 @@ static void print_help(void)
 		printf("  minivmm %s %s\n      %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);
 	printf("  minivmm --help | --version\n\n"
-	       "While it runs: Ctrl-A x on the console or SIGTERM stops it; SIGUSR1 makes the guest "
-	       "crash.\n"
+	       "While it runs: SIGTERM asks the guest to power off, a second one or Ctrl-A x on the "
+	       "console "
+	       "stops\nit; SIGUSR1 makes the guest crash.\n"
 	       "\nConfiguration (docs/guest.cfg.md; --set takes the same names):\n");
 	config_print_help(stdout);
 	printf("\nDump strategies:\n");

@@ -75,7 +75,10 @@ static inline uint32_t virtio_mmio_gsi(uint32_t slot)
  * told; reserved in the memory map.
  */
 #define ACPI_BASE 0xe0000ull /* the RSDP; the other tables follow */
-#define ACPI_END 0x100000ull
+#define ACPI_END 0xf0000ull
+
+/* Intel SDM vol. 3A 9.1.4, seen from real mode (F000:FFF0): where a PC begins, and where kernels jump to reboot */
+#define RESET_VECTOR 0xffff0ull
 
 /* Intel SDM vol. 3A 11.4.1: reset address of the local APIC registers */
 #define LAPIC_BASE 0xfee00000ull

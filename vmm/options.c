@@ -72,7 +72,9 @@ const struct config_option options[] = {
 	{FIELD(vm, vcpus), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_VCPUS_MAX,
 		.help = "number of vCPUs"},
 	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,
-		.help = "time without a heartbeat call that counts as a hang; 0 = never"},
+		.help = "time without a sign of life that counts as a hang; 0 = never"},
+	{FIELD(vm, stop_timeout), .type = OPTION_DURATION, .fallback = "1m", .min = 0, .max = DURATION_MAX,
+		.help = "time that a guest may take to power off when it is asked to; 0 = any"},
 	{FIELD(vm, control), .type = OPTION_SOCKET,
 		.help = "Unix socket for minivmm ctl, or none (default: control in vm.memory_dir)"},
 

@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "vmm/gmem.h"
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
 
@@ -73,6 +74,19 @@ int power_add(struct vm *vm)
 		err = bus_add(&vm->ports, &device);
 	}
 	return err;
+}
+
+int power_put_reset_vector(const struct region *region)
+{
+	static const uint8_t code[] = {
+		0xba, PORT_RESET & 0xff, PORT_RESET >> 8, /* mov dx, PORT_RESET */
+		0xb0, RESET_VALUE,                        /* mov al, RESET_VALUE */
+		0xee,                                     /* out dx, al */
+		0xf4,                                     /* hlt */
+		0xeb, 0xfd,                               /* jmp to the hlt */
+	};
+
+	return gmem_copy_out(region, RESET_VECTOR, code, sizeof(code));
 }
 
 static bool button_is_wired(const struct vm *vm)

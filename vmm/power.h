@@ -12,10 +12,18 @@
 
 #include <stdbool.h>
 
+struct region;
 struct vm;
 
 /* Claims the ports. */
 int warn_unused power_add(struct vm *vm);
+
+/*
+ * power_put_reset_vector - put a few instructions at the reset vector that reboot by the reset register.  Linux on
+ * a hardware-reduced machine without EFI reboots by going there, whatever the ACPI tables offer.
+ * Errors: -errno.
+ */
+int warn_unused power_put_reset_vector(const struct region *region);
 
 /*
  * power_button_press - press the power button.

@@ -13,8 +13,8 @@
 
 #include <pthread.h>
 
-/* our choice: more than the 16 bytes of the chip, so that pasted text survives until the guest reads */
-#define SERIAL_FIFO 1024
+/* our choice: more than the 16 bytes of the chip, so that a pasted file survives until the guest has read it */
+#define SERIAL_FIFO 65536
 #define SERIAL_PORTS 8
 
 struct serial {

@@ -215,7 +215,8 @@ int vcpu_create(struct vcpu *ret, struct vm *vm, uint32_t id, const struct boot_
 	void *run;
 	int err;
 
-	*ret = (struct vcpu){.vm = vm, .id = id, .fd = -1, .refused.burst = REFUSED_LINES_MAX};
+	*ret = (struct vcpu){
+		.vm = vm, .id = id, .fd = -1, .stats_fd = -1, .refused.burst = REFUSED_LINES_MAX};
 	ret->fd = ioctl(vm->fd, KVM_CREATE_VCPU, id);
 	if (ret->fd < 0)
 		return -errno;
@@ -230,6 +231,8 @@ int vcpu_create(struct vcpu *ret, struct vm *vm, uint32_t id, const struct boot_
 		err = -errno;
 		goto fail;
 	}
+	if (vm->shared->watchdog)
+		ret->stats_fd = watchdog_open(ret->fd);
 	err = vcpu_set_boot_state(ret, entry);
 	if (!err)
 		err = -pthread_create(&ret->thread, NULL, vcpu_thread, ret);
@@ -253,6 +256,9 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->vm->shared->kvm->run_size);
 	vcpu->run = NULL;
+	if (vcpu->stats_fd >= 0)
+		close(vcpu->stats_fd);
+	vcpu->stats_fd = -1;
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
 	vcpu->fd = -1;

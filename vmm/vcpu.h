@@ -37,6 +37,7 @@ struct vcpu {
 	struct vm *vm;       /* borrowed: the machine it belongs to */
 	uint32_t id;         /* also its APIC id */
 	int fd;              /* owned */
+	int stats_fd;        /* owned: KVM's counters, for the watchdog; -1 = none */
 	struct kvm_run *run; /* owned mapping of kvm->run_size bytes, shared with the kernel */
 	pthread_t thread;
 	bool started; /* the thread exists */

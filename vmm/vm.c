@@ -105,14 +105,17 @@ static int add_devices(struct vm *vm)
 	return err;
 }
 
-static int write_acpi(struct vm *vm)
+/* What firmware would leave in the guest's memory. */
+static int write_firmware(struct vm *vm)
 {
 	struct acpi_machine machine = {.nr_vcpus = vm->shared->nr_vcpus, .nr_mmio = vm->nr_mmio};
+	int err;
 
 	for (uint32_t i = 0; i < vm->nr_mmio; i++)
 		machine.mmio[i] = (struct acpi_mmio){
 			.base = vm->mmio[i].base, .len = vm->mmio[i].len, .gsi = vm->mmio[i].gsi};
-	return acpi_write(&machine, &vm->region);
+	err = acpi_write(&machine, &vm->region);
+	return err ? err : power_put_reset_vector(&vm->region);
 }
 
 static int create_vcpus(struct vm *vm, const struct boot_entry *entry)
@@ -193,8 +196,8 @@ int vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
 	err = add_devices(vm);
 	if (err)
 		goto fail;
-	step = "ACPI tables";
-	err = write_acpi(vm);
+	step = "firmware tables";
+	err = write_firmware(vm);
 	if (err)
 		goto fail;
 	step = "KVM vCPUs";

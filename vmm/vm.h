@@ -22,6 +22,7 @@
 #include "vmm/serial.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm_devices.h"
+#include "vmm/watchdog.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -60,6 +61,7 @@ struct vm_shared {
 	int notify_fd;      /* eventfd that vCPU threads ring */
 	uint32_t nr_vcpus;
 	uint64_t memory; /* bytes of RAM */
+	bool watchdog;   /* vCPUs are to be watched: see watchdog.h */
 };
 
 struct vm {
@@ -106,6 +108,7 @@ struct vm {
 	_Atomic uint32_t post_codes;     /* POST codes reported so far */
 	_Atomic bool calls_made;         /* the guest has made a firmware call */
 	_Atomic bool crash_loaded;       /* pvpanic: the guest's own crash kernel takes over */
+	struct watchdog watchdog;        /* supervisor */
 	struct dump_record *predecessor; /* borrowed or NULL: gets the moment of the first KVM_RUN */
 };
 

@@ -173,8 +173,10 @@ static void write_config(const struct run *run, const struct guest *guest, const
 
 	ck_assert_msg(file, "%s: %s", path, strerror(errno));
 	fprintf(file, "[vm]\nname = %s\nkernel = %s\ncmdline = %s\nmemory = %uM\nvcpus = %u\n", run->name,
-		stub_path, guest->cmdline, guest->memory ? guest->memory : 64,
-		guest->vcpus ? guest->vcpus : 1);
+		guest->kernel ? guest->kernel : stub_path, guest->cmdline,
+		guest->memory ? guest->memory : 64, guest->vcpus ? guest->vcpus : 1);
+	if (guest->initrd)
+		fprintf(file, "initrd = %s\n", guest->initrd);
 	if (guest->dir)
 		fprintf(file, "memory_dir = %s\n", guest->dir);
 	if (guest->recovery)

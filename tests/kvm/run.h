@@ -54,6 +54,8 @@ int time_factor(void);
 
 /* What guest.cfg says. */
 struct guest {
+	const char *kernel;   /* NULL = the stub */
+	const char *initrd;   /* NULL = none */
 	const char *cmdline;  /* of the first VM */
 	const char *recovery; /* command line of a VM that recovers; NULL = the same */
 	unsigned memory;      /* MiB; 0 = 64 */

@@ -45,6 +45,7 @@ static Suite *(*const suites[])(void) = {
 	suite_loader_linux,
 	suite_acpi,
 	suite_power,
+	suite_watchdog,
 	suite_serial,
 	suite_console,
 	suite_control,

@@ -43,6 +43,7 @@ Suite *suite_bzimage(void);
 Suite *suite_loader_linux(void);
 Suite *suite_acpi(void);
 Suite *suite_power(void);
+Suite *suite_watchdog(void);
 Suite *suite_serial(void);
 Suite *suite_console(void);
 Suite *suite_control(void);

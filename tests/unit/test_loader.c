@@ -166,12 +166,12 @@ START_TEST(a_segment_over_boot_data_is_refused)
 }
 END_TEST
 
-START_TEST(a_segment_over_the_acpi_tables_is_refused)
+START_TEST(a_segment_over_the_firmwares_tables_is_refused)
 {
 	b.ph[ELF_BUILDER_CODE].p_paddr = 0xe0000;
-	refuses("lies where ACPI tables go");
+	refuses("lies where firmware tables go");
 	b.ph[ELF_BUILDER_CODE].p_paddr = 0xfffff;
-	refuses("lies where ACPI tables go");
+	refuses("lies where firmware tables go");
 }
 END_TEST
 
@@ -423,7 +423,7 @@ Suite *suite_loader(void)
 	tcase_add_test(segments, a_segment_larger_than_one_copy_is_loaded_whole);
 	tcase_add_test(segments, memory_that_the_image_does_not_fill_takes_no_room_on_the_host);
 	tcase_add_test(segments, a_segment_over_boot_data_is_refused);
-	tcase_add_test(segments, a_segment_over_the_acpi_tables_is_refused);
+	tcase_add_test(segments, a_segment_over_the_firmwares_tables_is_refused);
 	tcase_add_test(segments, a_file_that_is_neither_kind_of_kernel_is_refused);
 	tcase_add_test(segments, a_segment_outside_ram_is_refused_with_its_range);
 	tcase_add_test(segments, a_segment_in_the_hole_or_over_its_edge_is_refused);

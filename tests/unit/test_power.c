@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/test_power.c - vmm/power.c and vmm/pvpanic.c: what a guest's port writes do to its VM */
 #include "tests/unit/suites.h"
+#include "vmm/gmem.h"
 #include "vmm/power.h"
 #include "vmm/vm.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -75,6 +77,22 @@ START_TEST(the_reset_register_reboots_when_its_bit_is_set)
 }
 END_TEST
 
+START_TEST(the_reset_vector_reboots_by_the_reset_register)
+{
+	static const uint8_t expected[] = {0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee}; /* mov dx, mov al, out */
+	int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct region region;
+	uint8_t code[16];
+
+	ck_assert_int_eq(region_create(&region, shm, MIB(16)), 0);
+	close(shm);
+	ck_assert_int_eq(power_put_reset_vector(&region), 0);
+	ck_assert_int_eq(gmem_copy_in(&region, 0xffff0, code, sizeof(code)), 0);
+	ck_assert_mem_eq(code, expected, sizeof(expected));
+	region_destroy(&region);
+}
+END_TEST
+
 START_TEST(the_keyboard_controllers_reset_line_reboots)
 {
 	ck_assert_uint_eq(in(PORT_KEYBOARD)&0x02, 0); /* it takes commands */
@@ -122,6 +140,7 @@ Suite *suite_power(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_sleep_register_powers_off_with_type_and_enable_bit_only);
 	tcase_add_test(tc, the_reset_register_reboots_when_its_bit_is_set);
+	tcase_add_test(tc, the_reset_vector_reboots_by_the_reset_register);
 	tcase_add_test(tc, the_keyboard_controllers_reset_line_reboots);
 	tcase_add_test(tc, a_panic_told_through_pvpanic_is_a_crash_with_that_reason);
 	tcase_add_test(tc, a_guest_with_a_crash_kernel_is_left_alone);
