@@ -65,8 +65,39 @@ static int remove_oldest(int dir_fd, const struct catalog *catalog, size_t nr, c
 	return 0;
 }
 
-int quota_make_room(int dir_fd, const struct quota_limits *limits, uint64_t need, struct quota_plan *ret,
-	char *why, size_t why_size)
+static bool is_complete(const struct catalog *catalog, const char *name)
+{
+	for (size_t i = 0; i < catalog->nr; i++)
+		if (!strcmp(catalog->dumps[i].name, name))
+			return catalog_is_complete(&catalog->dumps[i]);
+	return false;
+}
+
+/* quota_decide() with the dumps under way, of which some may be in the catalog by now. */
+static struct quota_plan decide_beside(const struct catalog *catalog, struct quota_limits limits,
+	const struct quota_pending *pending, size_t nr_pending, uint64_t need)
+{
+	struct quota_plan plan;
+	uint64_t waiting = 0;
+
+	for (size_t i = 0; i < nr_pending; i++) {
+		if (is_complete(catalog, pending[i].name))
+			continue;
+		waiting++;
+		if (u64_add_overflows(need, pending[i].bytes, &need))
+			need = UINT64_MAX;
+	}
+	if (limits.max_count && waiting >= limits.max_count)
+		return (struct quota_plan){.verdict = QUOTA_BUSY};
+	if (limits.max_count)
+		limits.max_count -= waiting;
+	plan = quota_decide(catalog, &limits, need);
+	plan.count += waiting;
+	return plan;
+}
+
+int quota_make_room(int dir_fd, const struct quota_limits *limits, const struct quota_pending *pending,
+	size_t nr_pending, uint64_t need, struct quota_plan *ret, char *why, size_t why_size)
 {
 	struct catalog catalog;
 	int r;
@@ -76,7 +107,7 @@ int quota_make_room(int dir_fd, const struct quota_limits *limits, uint64_t need
 		snprintf(why, why_size, "cannot read the directory of the dumps: %s", strerror(-r));
 		return r;
 	}
-	*ret = quota_decide(&catalog, limits, need);
+	*ret = decide_beside(&catalog, *limits, pending, nr_pending, need);
 	r = remove_oldest(dir_fd, &catalog, ret->nr_remove, why, why_size);
 	catalog_fini(&catalog);
 	return r;
@@ -102,6 +133,9 @@ void quota_explain(const struct quota_plan *plan, const struct quota_limits *lim
 				" MiB, dump.max_bytes is %" PRIu64
 				" MiB (dump.rotate = yes would remove the oldest)",
 				plan->bytes >> 20, need >> 20, limits->max_bytes >> 20);
+		break;
+	case QUOTA_BUSY:
+		snprintf(buf, size, "dump.max_count dumps are under way already");
 		break;
 	case QUOTA_ROTATE:
 		snprintf(buf, size, "%zu old dumps make room for the new one", plan->nr_remove);

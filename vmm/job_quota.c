@@ -10,8 +10,32 @@
 #include "dump/base/log.h"
 #include "dump/quota.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+
+/* The dumps under way beside @job; the caller frees *ret.  Result: how many, or -ENOMEM. */
+static ssize_t list_pending(
+	const struct guest *guest, const struct dump_job *job, struct quota_pending **ret)
+{
+	struct quota_pending *pending;
+	ssize_t nr = 0;
+
+	for (const struct dump_job *other = guest->jobs; other; other = other->next)
+		nr++;
+	pending = calloc((size_t)nr + 1, sizeof(*pending));
+	if (!pending)
+		return -ENOMEM;
+	nr = 0;
+	for (const struct dump_job *other = guest->jobs; other; other = other->next)
+		if (other != job && !other->finished)
+			pending[nr++] = (struct quota_pending){
+				.name = other->name, .bytes = other->populated};
+	*ret = pending;
+	return nr;
+}
 
 bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 {
@@ -19,31 +43,26 @@ bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 	struct quota_limits limits = {.max_count = config->dump.max_count,
 		.max_bytes = config->dump.max_bytes,
 		.rotate = config->dump.rotate};
-	uint64_t need = job->populated, waiting = 0;
+	struct quota_pending *pending = NULL;
 	struct quota_plan plan;
-	char why[256], text[320];
+	char why[256] = "no memory", text[320];
+	ssize_t nr;
+	int err;
 
 	if (!limits.max_count && !limits.max_bytes)
 		return true;
-	for (const struct dump_job *other = guest->jobs; other; other = other->next) {
-		if (other == job || other->finished)
-			continue;
-		waiting++;
-		need += other->populated;
-	}
-	if (limits.max_count && waiting >= limits.max_count) {
-		jobs_give_up(guest, job, "dump.max_count dumps are under way already");
-		return false;
-	}
-	if (limits.max_count)
-		limits.max_count -= waiting;
-	if (quota_make_room(guest->dump_dir_fd, &limits, need, &plan, why, sizeof(why))) {
+	nr = list_pending(guest, job, &pending);
+	err = nr < 0 ? (int)nr
+		     : quota_make_room(guest->dump_dir_fd, &limits, pending, (size_t)nr, job->populated,
+			       &plan, why, sizeof(why));
+	free(pending);
+	if (err) {
 		log_warn("dump.max_count and dump.max_bytes are not observed: %s", why);
 		return true;
 	}
-	if (plan.verdict != QUOTA_FULL && plan.verdict != QUOTA_TOO_BIG)
+	if (plan.verdict == QUOTA_FITS || plan.verdict == QUOTA_ROTATE)
 		return true;
-	quota_explain(&plan, &limits, need, why, sizeof(why));
+	quota_explain(&plan, &limits, job->populated, why, sizeof(why));
 	snprintf(text, sizeof(text), "no room for it: %s; its memory is given back", why);
 	jobs_give_up(guest, job, text);
 	return false;

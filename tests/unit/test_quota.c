@@ -107,6 +107,35 @@ static void make_file(int dir_fd, const char *name, size_t bytes)
 	usleep(20000); /* coarse clocks of file systems: each file has a time of its own */
 }
 
+START_TEST(a_dump_under_way_counts_once_also_in_the_moment_when_it_is_complete)
+{
+	const struct quota_pending pending[] = {{"a-linked", 8192}, {"b-going-on", 8192}};
+	struct quota_limits limits = {.max_count = 3};
+	struct scratch scratch;
+	struct quota_plan plan;
+	char why[256];
+	int dir_fd;
+
+	scratch_init(&scratch);
+	dir_fd = open(scratch.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	make_file(dir_fd, "a-linked.vmcore", 8192);
+	make_file(dir_fd, "b-going-on.vmcore.partial", 8192);
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(plan.verdict, QUOTA_FITS);
+	limits.max_count = 2;
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(plan.verdict, QUOTA_FULL);
+	limits.max_count = 1;
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(plan.verdict, QUOTA_BUSY);
+	limits = (struct quota_limits){.max_bytes = 8192 + 4095};
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(plan.verdict, QUOTA_TOO_BIG);
+	close(dir_fd);
+	scratch_fini(&scratch);
+}
+END_TEST
+
 START_TEST(rotation_removes_whole_dumps_and_leaves_everything_else)
 {
 	const struct quota_limits limits = {.max_count = 2, .rotate = true};
@@ -136,13 +165,13 @@ START_TEST(rotation_removes_whole_dumps_and_leaves_everything_else)
 	ck_assert_uint_eq(catalog.dumps[2].bytes, catalog.dumps[0].bytes);
 	catalog_fini(&catalog);
 
-	ck_assert_int_eq(quota_make_room(dir_fd, &limits, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, NULL, 0, 4096, &plan, why, sizeof(why)), 0);
 	ck_assert_int_eq(plan.verdict, QUOTA_ROTATE);
 	ck_assert_int_eq(faccessat(dir_fd, "b-old.vmcore", F_OK, 0), -1);
 	ck_assert_int_eq(faccessat(dir_fd, "z-partial.vmcore.partial", F_OK, 0), 0);
 	ck_assert_int_eq(faccessat(dir_fd, "notes.txt", F_OK, 0), 0);
 	ck_assert_int_eq(faccessat(dir_fd, "a-new.vmcore", F_OK, 0), 0);
-	ck_assert_int_eq(quota_make_room(dir_fd, &limits, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, NULL, 0, 4096, &plan, why, sizeof(why)), 0);
 	ck_assert_int_eq(plan.verdict, QUOTA_FITS);
 	close(dir_fd);
 	scratch_fini(&scratch);
@@ -157,6 +186,7 @@ Suite *suite_quota(void)
 	tcase_add_loop_test(tc, the_oldest_complete_dumps_go_and_no_more_than_needed, 0, ARRAY_LEN(cases));
 	tcase_add_test(tc, sizes_at_the_end_of_the_numbers_do_not_wrap);
 	tcase_add_test(tc, rotation_removes_whole_dumps_and_leaves_everything_else);
+	tcase_add_test(tc, a_dump_under_way_counts_once_also_in_the_moment_when_it_is_complete);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
