@@ -16,7 +16,8 @@ static bool find(
 	static char image_path[512], initrd[512], cmdline[256];
 	const char *dir = getenv("LINUX_DIR");
 
-	snprintf(image_path, sizeof(image_path), "%s/debian/%s/%s", dir ? dir : "build/linux", kernel, image);
+	snprintf(image_path, sizeof(image_path), "%s/debian/%s/%s", dir ? dir : "build/linux", kernel,
+		image);
 	snprintf(initrd, sizeof(initrd), "%s/debian/%s/initrd.img", dir ? dir : "build/linux", kernel);
 	/* without quiet: what the kernel prints is part of the test, and of its story when it fails */
 	snprintf(cmdline, sizeof(cmdline), "console=ttyS0 printk.devkmsg=on pci=off panic=-1 do=%s", word);
