@@ -187,12 +187,12 @@ size_t linux_log_format(const struct linux_log_record *record, char *buf, size_t
 	for (size_t i = 0; i < record->len && len < size; i++) {
 		unsigned char c = record->text[i];
 
-		if (c == '\n')
-			len += (size_t)snprintf(buf + len, size - len, "\n%*s", (int)indent, "");
-		else if (is_plain(c))
-			len += (size_t)snprintf(buf + len, size - len, "%c", c);
+		if (is_plain(c) && c != '\n')
+			buf[len++] = (char)c;
 		else
-			len += (size_t)snprintf(buf + len, size - len, "\\x%02x", c);
+			len += (size_t)(c == '\n'
+						? snprintf(buf + len, size - len, "\n%*s", (int)indent, "")
+						: snprintf(buf + len, size - len, "\\x%02x", c));
 	}
 	len = u64_min(len, size - 2);
 	buf[len++] = '\n';
