@@ -74,29 +74,33 @@ static int save_elf(struct reader *reader, int fd, const struct kdump_progress *
 
 /* ---- lz4 ------------------------------------------------------------------------------------------------ */
 
-/* A chunk's bytes go when its block is written. */
-static void free_chunk(void *arg, uint64_t chunk, uint64_t count, uint64_t tag)
+/* One thread hands in one chunk after the other: each is in the file when lz4_worker_put() returns. */
+struct chunk {
+	unsigned char *bytes; /* borrowed: room for one */
+	uint64_t written;     /* how many are in the file */
+};
+
+static void on_written(void *arg, uint64_t chunk, uint64_t count, uint64_t tag)
 {
-	(void)arg;
+	struct chunk *c = arg;
+
 	(void)chunk;
-	(void)count;
-	free((void *)(uintptr_t)tag);
+	(void)tag;
+	c->written += count;
 }
 
-static int put_chunk(struct reader *reader, struct lz4_worker *worker, uint64_t index)
+static int put_chunk(struct reader *reader, struct lz4_worker *worker, struct chunk *chunk, uint64_t index)
 {
 	const struct vmcore_trailer *trailer = &reader->trailer;
 	uint64_t off = index * trailer->chunk;
-	struct lz4_run run = {.len = (uint32_t)u64_min(trailer->chunk, trailer->ram - off)};
-	unsigned char *bytes = malloc(run.len);
-	int r = bytes ? image_read(&reader->image, trailer->head + off, bytes, run.len) : -ENOMEM;
+	const struct lz4_run run = {
+		.len = (uint32_t)u64_min(trailer->chunk, trailer->ram - off), .data = chunk->bytes};
+	int r = image_read(&reader->image, trailer->head + off, chunk->bytes, run.len);
 
-	if (r) {
-		free(bytes);
-		return r;
-	}
-	run.data = bytes;
-	return lz4_worker_put(worker, index, &run, 1, (uintptr_t)bytes);
+	if (!r)
+		r = lz4_worker_put(worker, index, &run, 1, 0);
+	assert(r || chunk->written == index + 1); /* nobody looks at the bytes any more */
+	return r;
 }
 
 /* Head or tail: what is not zero of it. */
@@ -113,8 +117,8 @@ static int patch(struct reader *reader, struct lz4_writer *writer, uint64_t off,
 	return r;
 }
 
-static int write_lz4(
-	struct reader *reader, struct lz4_writer *writer, const struct kdump_progress *progress)
+static int write_lz4(struct reader *reader, struct lz4_writer *writer, struct chunk *chunk,
+	const struct kdump_progress *progress)
 {
 	const struct vmcore_trailer *trailer = &reader->trailer;
 	uint64_t nr = vmcore_nr_chunks(trailer->ram, trailer->chunk);
@@ -124,7 +128,7 @@ static int write_lz4(
 	if (r)
 		return r;
 	for (uint64_t i = 0; !r && i < nr; i++) {
-		r = put_chunk(reader, worker, i);
+		r = put_chunk(reader, worker, chunk, i);
 		tell(progress, u64_min((i + 1) * trailer->chunk, trailer->ram), trailer->ram);
 	}
 	lz4_worker_destroy(worker);
@@ -138,12 +142,14 @@ static int write_lz4(
 static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *progress)
 {
 	const struct vmcore_trailer *trailer = &reader->trailer;
+	struct chunk chunk = {0};
 	struct lz4_writer_options options = {
 		.image = {trailer->head, trailer->ram, trailer->tail, trailer->chunk},
 		.acceleration = LZ4_ACCELERATION_LEAST,
-		.written = free_chunk,
+		.written = on_written,
+		.written_arg = &chunk,
 	};
-	autofree void *table = NULL;
+	autofree void *table = NULL, *bytes = NULL;
 	struct lz4_writer *writer;
 	int r;
 
@@ -153,13 +159,15 @@ static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *
 	if (r)
 		return r;
 	table = calloc(1, lz4_table_bytes(&options.image));
-	if (!table)
+	bytes = malloc(trailer->chunk);
+	if (!table || !bytes)
 		return -ENOMEM;
+	chunk.bytes = bytes;
 	options.table = table;
 	r = lz4_writer_create(fd, &options, &writer);
 	if (r)
 		return r;
-	r = write_lz4(reader, writer, progress);
+	r = write_lz4(reader, writer, &chunk, progress);
 	lz4_writer_destroy(writer);
 	return r;
 }
