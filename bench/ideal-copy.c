@@ -2,6 +2,8 @@
 /*
  * bench/ideal-copy.c - the yardstick for the vmapp strategy: nothing but its inherent work.
  *
+ * Variants punch and scan do less: the inherent work of giving memory back, and of looking for zeros.
+ *
  * Moves a file's worth of memory from one O_TMPFILE to another on the same tmpfs, chunk by chunk,
  * giving each chunk of the source back to the host right after it was copied:
  *
@@ -14,11 +16,11 @@
  * Threads: each worker takes the next chunk from one atomic counter and reports a status; the main
  * thread waits for all of them.
  */
+#include "bench/ideal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,20 +30,26 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
 #define HUGE_PAGE (2ull << 20)
-#define THREADS_MAX 64
-#define RUNS_MAX 1000
 
-enum variant { VARIANT_PWRITE, VARIANT_MEMCPY, VARIANT_COPY_FILE_RANGE, VARIANT_NR };
+enum variant {
+	VARIANT_PWRITE,
+	VARIANT_MEMCPY,
+	VARIANT_COPY_FILE_RANGE,
+	VARIANT_PUNCH, /* releases the source, copies nothing: what excluding everything costs */
+	VARIANT_SCAN,  /* looks whether each page is zero, and keeps it: what selector zero cannot avoid */
+	VARIANT_NR
+};
 
 static const char *const variant_names[VARIANT_NR] = {
 	[VARIANT_PWRITE] = "pwrite",
 	[VARIANT_MEMCPY] = "memcpy",
 	[VARIANT_COPY_FILE_RANGE] = "copy_file_range",
+	[VARIANT_PUNCH] = "punch",
+	[VARIANT_SCAN] = "scan",
 };
 
 struct options {
@@ -62,23 +70,9 @@ struct end {
 struct job {
 	const struct options *options;
 	struct end source, dest;
-	_Atomic uint64_t next; /* next chunk's number; taken by the workers with fetch_add */
+	_Atomic uint64_t next;  /* next chunk's number; taken by the workers with fetch_add */
+	_Atomic uint64_t zeros; /* pages of zeros found by VARIANT_SCAN */
 };
-
-struct worker {
-	struct job *job; /* borrowed from run() */
-	pthread_t thread;
-	int cpu;    /* to be pinned to; -1 = not */
-	int status; /* 0 or -errno; read after the join */
-};
-
-static double now_seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* Maps all of @fd at an address that huge pages can use. */
 static int map_aligned(int fd, uint64_t size, unsigned char **ret_map)
@@ -126,11 +120,22 @@ static void populate(unsigned char *map, uint64_t size)
 	}
 }
 
+/* A quarter of what is scanned is zeros: those pages have to be read to the end. */
+static void zero_quarter(unsigned char *map, uint64_t size)
+{
+	for (uint64_t off = 0; off < size; off += 4 * PAGE)
+		memset(map + off, 0, PAGE);
+}
+
 static int verify(const struct job *job)
 {
+	uint64_t pages = job->options->size / PAGE;
 	struct stat st;
 
-	for (uint64_t off = 0; off < job->options->size; off += PAGE) {
+	if (job->options->variant == VARIANT_SCAN)
+		return atomic_load(&job->zeros) == (pages + 3) / 4 ? 0 : -EILSEQ;
+	for (uint64_t off = 0; off < job->options->size && job->options->variant != VARIANT_PUNCH;
+		off += PAGE) {
 		uint64_t want = off / PAGE * 0x9e3779b97f4a7c15ull + 1, got;
 
 		if (pread(job->dest.fd, &got, sizeof(got), (off_t)off) != sizeof(got) || got != want)
@@ -187,7 +192,30 @@ static int copy_by_file_range(const struct job *job, uint64_t off, uint64_t len)
 	return 0;
 }
 
-static int copy_and_release(const struct job *job, uint64_t off, uint64_t len)
+/* Words ored together, so that the compiler uses vectors; most pages end in their first 64 bytes. */
+static bool is_zero(const unsigned char *page)
+{
+	uint64_t words[8], any = 0;
+
+	for (unsigned at = 0; at < PAGE && !any; at += sizeof(words)) {
+		memcpy(words, page + at, sizeof(words));
+		for (unsigned i = 0; i < 8; i++)
+			any |= words[i];
+	}
+	return !any;
+}
+
+static int scan(struct job *job, uint64_t off, uint64_t len)
+{
+	uint64_t zeros = 0;
+
+	for (uint64_t at = off; at < off + len; at += PAGE)
+		zeros += is_zero(job->source.map + at);
+	atomic_fetch_add(&job->zeros, zeros);
+	return 0;
+}
+
+static int copy_and_release(struct job *job, uint64_t off, uint64_t len)
 {
 	int r = 0;
 
@@ -198,8 +226,12 @@ static int copy_and_release(const struct job *job, uint64_t off, uint64_t len)
 	case VARIANT_MEMCPY:
 		memcpy(job->dest.map + off, job->source.map + off, len);
 		break;
-	default:
+	case VARIANT_COPY_FILE_RANGE:
 		r = copy_by_file_range(job, off, len);
+		break;
+	case VARIANT_SCAN:
+		return scan(job, off, len);
+	default: /* VARIANT_PUNCH has nothing to copy */
 		break;
 	}
 	if (r)
@@ -207,71 +239,18 @@ static int copy_and_release(const struct job *job, uint64_t off, uint64_t len)
 	return madvise(job->source.map + off, len, MADV_REMOVE) ? -errno : 0;
 }
 
-static void *worker_main(void *arg)
+static int copy_chunks(void *opaque)
 {
-	struct worker *worker = arg;
-	struct job *job = worker->job;
+	struct job *job = opaque;
 	uint64_t chunk = job->options->chunk;
 
-	if (worker->cpu >= 0) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET(worker->cpu, &set);
-		(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-	}
 	for (;;) {
 		uint64_t off = atomic_fetch_add(&job->next, 1) * chunk;
+		int r = off < job->options->size ? copy_and_release(job, off, chunk) : 0;
 
-		if (off >= job->options->size)
-			return NULL;
-		worker->status = copy_and_release(job, off, chunk);
-		if (worker->status)
-			return NULL;
+		if (r || off >= job->options->size)
+			return r;
 	}
-}
-
-/* The @n-th CPU this process may use, counted round and round. */
-static int nth_cpu(unsigned n)
-{
-	cpu_set_t set;
-	int count;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return -1;
-	count = CPU_COUNT(&set);
-	if (count <= 0)
-		return -1;
-	n %= (unsigned)count;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set) && !n--)
-			return cpu;
-	return -1;
-}
-
-static int copy_all(struct job *job, double *ret_seconds)
-{
-	struct worker workers[THREADS_MAX] = {0};
-	unsigned started = 0;
-	double start = now_seconds();
-	int r = 0;
-
-	for (; started < job->options->threads && !r; started++) {
-		struct worker *worker = &workers[started];
-
-		worker->job = job;
-		/* Left alone, the scheduler may keep two busy threads on one CPU for seconds. */
-		worker->cpu = job->options->threads > 1 ? nth_cpu(started) : -1;
-		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (r)
-			break;
-	}
-	for (unsigned i = 0; i < started; i++) {
-		pthread_join(workers[i].thread, NULL);
-		r = r ? r : workers[i].status;
-	}
-	*ret_seconds = now_seconds() - start;
-	return r;
 }
 
 static int run(const struct options *options, double *ret_seconds, uint64_t *ret_huge)
@@ -283,8 +262,10 @@ static int run(const struct options *options, double *ret_seconds, uint64_t *ret
 		r = end_open(&job.dest, options, options->variant == VARIANT_MEMCPY);
 	if (!r) {
 		populate(job.source.map, options->size);
+		if (options->variant == VARIANT_SCAN)
+			zero_quarter(job.source.map, options->size);
 		*ret_huge = huge_bytes();
-		r = copy_all(&job, ret_seconds);
+		r = ideal_threads(options->threads, copy_chunks, &job, ret_seconds);
 	}
 	if (!r)
 		r = verify(&job);
@@ -304,35 +285,6 @@ static int check_room(const struct options *options)
 	return (uint64_t)vfs.f_bavail * vfs.f_frsize < need ? -ENOSPC : 0;
 }
 
-/* A number with an optional K, M or G. */
-static bool parse_size(const char *text, uint64_t *ret)
-{
-	char *end;
-	uint64_t value;
-	unsigned shift = 0;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || end == text || *text == '-')
-		return false;
-	if (*end && strchr("KMG", *end))
-		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30, end++;
-	if (*end || !value || value > UINT64_MAX >> shift)
-		return false;
-	*ret = value << shift;
-	return true;
-}
-
-static bool parse_count(const char *text, unsigned max, unsigned *ret)
-{
-	uint64_t value;
-
-	if (!parse_size(text, &value) || value > max)
-		return false;
-	*ret = (unsigned)value;
-	return true;
-}
-
 static bool parse_variant(const char *text, enum variant *ret)
 {
 	for (unsigned i = 0; i < VARIANT_NR; i++) {
@@ -346,8 +298,9 @@ static bool parse_variant(const char *text, enum variant *ret)
 
 static const char usage[] =
 	"usage: ideal-copy [--dir DIR] [--size BYTES] [--chunk BYTES] [--threads N] [--runs N]\n"
-	"                  [--variant pwrite|memcpy|copy_file_range]\n"
-	"Copies a file from tmpfs to the same tmpfs and releases each chunk of the source after it.\n"
+	"                  [--variant pwrite|memcpy|copy_file_range|punch|scan]\n"
+	"Copies a file from tmpfs to the same tmpfs and releases each chunk of the source after it;\n"
+	"punch: only releases; scan: only looks for pages of zeros, in contents of which a quarter is.\n"
 	"Defaults: --dir /dev/shm --size 1G --chunk 2M --threads 1 --runs 1 --variant pwrite\n";
 
 static bool parse_options(int argc, char **argv, struct options *ret)
@@ -370,16 +323,16 @@ static bool parse_options(int argc, char **argv, struct options *ret)
 			ret->dir = optarg;
 			break;
 		case 's':
-			ok = parse_size(optarg, &ret->size);
+			ok = ideal_size(optarg, &ret->size);
 			break;
 		case 'c':
-			ok = parse_size(optarg, &ret->chunk);
+			ok = ideal_size(optarg, &ret->chunk);
 			break;
 		case 't':
-			ok = parse_count(optarg, THREADS_MAX, &ret->threads);
+			ok = ideal_count(optarg, IDEAL_THREADS_MAX, &ret->threads);
 			break;
 		case 'r':
-			ok = parse_count(optarg, RUNS_MAX, &ret->runs);
+			ok = ideal_count(optarg, IDEAL_RUNS_MAX, &ret->runs);
 			break;
 		case 'v':
 			ok = parse_variant(optarg, &ret->variant);
@@ -390,13 +343,6 @@ static bool parse_options(int argc, char **argv, struct options *ret)
 		}
 	}
 	return ok && optind == argc && !(ret->chunk % PAGE) && !(ret->size % ret->chunk);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static void report(const struct options *options, const char *what, double seconds, uint64_t huge)
@@ -413,7 +359,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {
 		.dir = "/dev/shm", .size = 1ull << 30, .chunk = HUGE_PAGE, .threads = 1, .runs = 1};
-	double seconds[RUNS_MAX] = {0};
+	double seconds[IDEAL_RUNS_MAX] = {0};
 	uint64_t huge = 0;
 	char what[32];
 	int r;
@@ -436,7 +382,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (options.runs > 1) {
-		qsort(seconds, options.runs, sizeof(seconds[0]), by_value);
+		qsort(seconds, options.runs, sizeof(seconds[0]), ideal_by_value);
 		report(&options, "median", seconds[options.runs / 2], huge);
 	}
 	return 0;

@@ -13,12 +13,12 @@
  * Threads: each worker takes the next chunk from one atomic counter and reports a status; the main
  * thread waits for all of them.
  */
+#include "bench/ideal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <lz4.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,11 +27,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define THREADS_MAX 64
-#define RUNS_MAX 1000
 #define CHUNK_MAX (4ull << 20) /* the LZ4 frame format's largest block */
 
 struct options {
@@ -52,21 +49,6 @@ struct job {
 	_Atomic uint64_t next;   /* next chunk's number; taken by the workers with fetch_add */
 	_Atomic uint64_t packed; /* bytes that all chunks became */
 };
-
-struct worker {
-	struct job *job; /* borrowed from run() */
-	pthread_t thread;
-	int cpu;    /* to be pinned to; -1 = not */
-	int status; /* 0 or -errno; read after the join */
-};
-
-static double now_seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static uint64_t step(uint64_t *state) /* xorshift64 */
 {
@@ -181,95 +163,20 @@ static int compress_chunks(struct job *job, char *out)
 	}
 }
 
-static void *worker_main(void *arg)
+static int pack_chunks(void *opaque)
 {
-	struct worker *worker = arg;
 	char *out = malloc(LZ4_COMPRESSBOUND(CHUNK_MAX));
+	int r = out ? compress_chunks(opaque, out) : -ENOMEM;
 
-	if (worker->cpu >= 0) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET(worker->cpu, &set);
-		(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-	}
-	worker->status = out ? compress_chunks(worker->job, out) : -ENOMEM;
 	free(out);
-	return NULL;
-}
-
-/* The @n-th CPU this process may use, counted round and round. */
-static int nth_cpu(unsigned n)
-{
-	cpu_set_t set;
-	int count;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return -1;
-	count = CPU_COUNT(&set);
-	if (count <= 0)
-		return -1;
-	n %= (unsigned)count;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set) && !n--)
-			return cpu;
-	return -1;
+	return r;
 }
 
 static int run(struct job *job, double *ret_seconds)
 {
-	struct worker workers[THREADS_MAX] = {0};
-	unsigned started = 0;
-	double start = now_seconds();
-	int r = 0;
-
 	atomic_store(&job->next, 0);
 	atomic_store(&job->packed, 0);
-	for (; started < job->options->threads && !r; started++) {
-		struct worker *worker = &workers[started];
-
-		worker->job = job;
-		/* Left alone, the scheduler may keep two busy threads on one CPU for seconds. */
-		worker->cpu = job->options->threads > 1 ? nth_cpu(started) : -1;
-		r = -pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (r)
-			break;
-	}
-	for (unsigned i = 0; i < started; i++) {
-		pthread_join(workers[i].thread, NULL);
-		r = r ? r : workers[i].status;
-	}
-	*ret_seconds = now_seconds() - start;
-	return r;
-}
-
-/* A number with an optional K, M or G. */
-static bool parse_size(const char *text, uint64_t *ret)
-{
-	char *end;
-	uint64_t value;
-	unsigned shift = 0;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || end == text || *text == '-')
-		return false;
-	if (*end && strchr("KMG", *end))
-		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30, end++;
-	if (*end || !value || value > UINT64_MAX >> shift)
-		return false;
-	*ret = value << shift;
-	return true;
-}
-
-static bool parse_count(const char *text, unsigned max, unsigned *ret)
-{
-	uint64_t value;
-
-	if (!parse_size(text, &value) || value > max)
-		return false;
-	*ret = (unsigned)value;
-	return true;
+	return ideal_threads(job->options->threads, pack_chunks, job, ret_seconds);
 }
 
 static const char usage[] =
@@ -297,15 +204,15 @@ static bool parse_option(int c, struct options *ret)
 		ret->contents = optarg;
 		return is_contents(optarg);
 	case 's':
-		return parse_size(optarg, &ret->size);
+		return ideal_size(optarg, &ret->size);
 	case 'c':
-		return parse_size(optarg, &ret->chunk) && ret->chunk <= CHUNK_MAX;
+		return ideal_size(optarg, &ret->chunk) && ret->chunk <= CHUNK_MAX;
 	case 't':
-		return parse_count(optarg, THREADS_MAX, &ret->threads);
+		return ideal_count(optarg, IDEAL_THREADS_MAX, &ret->threads);
 	case 'a':
-		return parse_count(optarg, 65537, &ret->acceleration);
+		return ideal_count(optarg, 65537, &ret->acceleration);
 	case 'r':
-		return parse_count(optarg, RUNS_MAX, &ret->runs);
+		return ideal_count(optarg, IDEAL_RUNS_MAX, &ret->runs);
 	default:
 		return false;
 	}
@@ -332,13 +239,6 @@ static bool parse_options(int argc, char **argv, struct options *ret)
 	return ok && optind == argc && !(ret->file && ret->save);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void report(const struct job *job, const char *what, double seconds)
 {
 	const struct options *options = job->options;
@@ -360,7 +260,7 @@ int main(int argc, char **argv)
 		.runs = 1,
 		.acceleration = 1};
 	struct job job = {.options = &options};
-	double seconds[RUNS_MAX] = {0};
+	double seconds[IDEAL_RUNS_MAX] = {0};
 	unsigned char *bytes = NULL;
 	char what[32];
 	int r;
@@ -384,7 +284,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (options.runs > 1) {
-		qsort(seconds, options.runs, sizeof(seconds[0]), by_value);
+		qsort(seconds, options.runs, sizeof(seconds[0]), ideal_by_value);
 		report(&job, "median", seconds[options.runs / 2]);
 	}
 	return 0;
