@@ -175,7 +175,7 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
 	@$(MAKE) run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
-	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log unit.log fuzz.log stub.log nested.log vmcores.log kvm.log) $(LINUX_LOGS)
+	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log bench.log unit.log fuzz.log stub.log nested.log vmcores.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
 check-long: ## the same with 200 kills at random moments, 1000 crashes in a row and larger guests
@@ -211,6 +211,7 @@ test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(B)/tests/debian-
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
 	$(call run_test,docs,tests/check-docs $(MINIVMM))
+	$(call run_test,bench,tests/bench-compare)
 run-unit:
 	$(call run_test,unit,$(B)/tests/unit-tests)
 run-fuzz:
@@ -227,22 +228,16 @@ run-kvm:
 run-linux:
 	$(foreach test,$(LINUX_TESTS),$(call run_test,linux-$(test:tests/linux/test-%=%),tests/linux-run $(B) $(test))$(newline))
 
-.PHONY: bench
-bench: ## measure: latencies, throughput against the ideal and QEMU, all strategies
+.PHONY: bench bench-quick bench-full bench-programs
+bench: bench-programs ## measure, about 5 minutes: a table, $(B)/bench/report.html and results.jsonl
+	@bench/run --build $(B)
+bench-quick: bench-programs ## the same with small guests and few variants, under a minute
+	@bench/run --build $(B) --quick
+bench-full: bench-programs ## the same with large guests and every variant, as long as it takes
+	@bench/run --build $(B) --full
+bench-programs:
 	@tests/bootstrap bench
-	@$(MAKE) all $(BENCH_BIN)
-	@bench/recovery-latency $(MINIVMM) $(STUB)
-	@bench/vmapp-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-copy
-	@bench/startup $(MINIVMM) $(STUB)
-	@bench/downtime $(MINIVMM) $(STUB)
-	@bench/peak-memory $(MINIVMM) $(STUB) $(B)/bench/peak
-	@bench/gate-overhead $(MINIVMM) $(STUB)
-	@bench/remap-latency $(MINIVMM) $(STUB)
-	@bench/release-latency $(MINIVMM) $(STUB)
-	@bench/lz4-vs-ideal $(MINIVMM) $(STUB) $(B)/bench/ideal-lz4
-	@bench/strategies $(MINIVMM) $(STUB)
-	@if command -v qemu-system-x86_64 >/dev/null; then bench/vs-qemu $(MINIVMM) $(STUB); \
-		else echo "no comparison with QEMU: it is not installed"; fi
+	@$(MAKE) all $(BENCH_BIN) $(TOOL_BIN)
 
 .PHONY: install uninstall
 install: $(MINIVMM) $(STUB) ## install minivmm, the stub kernel and the documents below $(PREFIX)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# From the panic to the moment that the service is ready again, by how the crash is dealt with; and the peers.
+cells+=(downtime curve)
+
+downtime_title="Downtime"
+downtime_about="Crash to the service's ready call, 60 % of the guest's memory in use; the service touches some of its memory (an eighth of the guest's, 256 MiB at most) before it is ready. none: no dump; serial: vmapp, and the recovery VM after it; qemu: dump-guest-memory (ELF) to the same tmpfs, then system_reset. The phases add up to the downtime."
+downtime_base=none
+
+downtime_round() {
+	local touch name kind options
+	touch=$(($(bytes_of "$memory") >> 23))
+	[ $touch -le 256 ] || touch=256
+	config "$memory" 1 "scenario=panic-call fill=pattern:60" "scenario=service touch=$touch then=ready-poweroff"
+	while IFS='|' read -r name kind options <&3; do
+		# shellcheck disable=SC2086 # options are words
+		crash "$name" "$kind" $options || continue
+		downtime_samples "$name"
+	done 3<<-END
+		none|none|--set dump.enabled=no
+		remap,pages|all|--set dump.strategy=remap --set dump.select=pages
+		vmapp,pages|all|--set dump.select=pages
+		vmapp|all|
+		vmapp,lz4|all|--set dump.compress=lz4
+		serial|all|--set recovery.concurrent=no
+	END
+	if command -v qemu-system-x86_64 >/dev/null && [ -w /dev/kvm ]; then
+		rm -rf "${dir:?}"/*
+		note qemu
+		qemu_crash "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" || return 0
+		sample qemu downtime ms "$qemu_downtime"
+		sample qemu phase:dump ms "$qemu_dump"
+		sample qemu phase:restart ms "$(echo "$qemu_downtime $qemu_dump" | awk '{ print $1 - $2 }')"
+		sample qemu rate GB/s "$qemu_rate"
+	fi
+}
+
+# event_ns NAME [WORD]: when the events NAME, with WORD in their line, happened.
+event_ns() {
+	grep -- "${2:-}" "$work/events" | sed -n 's/^{"event":"'"$1"'","ns":\([0-9]*\).*/\1/p'
+}
+
+# Phases: park (the vCPUs stop), dump (only what the recovery VM has to wait for), enter (its first KVM_RUN), restart.
+downtime_samples() {
+	local crash parked run ready published
+	# without a dump there is no timeline, but the events are there
+	crash=$(event_ns crash) parked=$(moment parked) run=$(event_ns run true) published=$(moment published)
+	ready=$(event_ns ready | tail -1)
+	[ -n "$ready" ] || failed "$1" "never ready" || return 0
+	# a phase that is not known has no length
+	parked=${parked:-$crash}
+	run=${run:-$parked}
+	[ "${published:-0}" -gt 0 ] && [ "$published" -lt "$run" ] || published=$parked
+	sample "$1" downtime ms "$(echo "$ready $crash" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
+	sample "$1" phase:park ms "$(echo "$parked $crash" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
+	sample "$1" phase:dump ms "$(echo "$published $parked" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
+	sample "$1" phase:enter ms "$(echo "$run $published" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
+	sample "$1" phase:restart ms "$(echo "$ready $run" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
+}
+
+# qemu_crash CMDLINE: the same guest in QEMU with KVM, driven through its monitor as soon as it stands still.  Sets
+# $qemu_downtime, $qemu_dump (ms, panic to the end of dump-guest-memory) and $qemu_rate (GB/s).  Its dump cannot be
+# judged by vmcore-check, whose notes it lacks: it has to be as large as the guest's memory.
+qemu_crash() {
+	local line t0='' t1='' t2='' t3='' pid size
+	rm -f "$work/serial.in" "$work/serial.out"
+	mkfifo "$work/serial.in" "$work/serial.out"
+	mkdir -p "$dir"
+	exec 8<>"$work/serial.out" 9<>"$work/serial.in"
+	coproc QEMU { exec timeout 300 qemu-system-x86_64 -M q35 -accel kvm -cpu host -nodefaults -display none -m "$memory" \
+		-object memory-backend-file,id=ram,size="$memory",mem-path="$dir",share=on -machine memory-backend=ram \
+		-kernel "$stub" -append "$1" -serial "pipe:$work/serial" \
+		-device pvpanic,ioport=1285 -action panic=pause -monitor stdio 2>&1; }
+	pid=$QEMU_PID
+	exec 6<&"${QEMU[0]}" 7>&"${QEMU[1]}"
+	while IFS= read -r -t 120 -u 8 line; do
+		case $line in *"stub: panic:"*) t0=$EPOCHREALTIME ;; esac
+		[ -z "$t0" ] || [[ $line != *"stub: regs"*r8=* ]] || break
+	done
+	if [ -n "$t0" ]; then
+		t1=$EPOCHREALTIME
+		printf 'dump-guest-memory %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "$dir" >&7
+		while IFS= read -r -t 120 -u 6 line; do
+			case $line in *00000000-0000-0000-0000-000000000000*) t2=$EPOCHREALTIME; break ;; esac
+		done
+		while IFS= read -r -t 120 -u 8 line; do
+			case $line in *"stub: ready"*) t3=$EPOCHREALTIME; break ;; esac
+		done
+	fi
+	printf 'quit\n' >&7 2>/dev/null || true
+	exec 6<&- 7>&-
+	kill "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
+	exec 8<&- 9<&-
+	size=$(stat -c %s "$dir/qemu.elf" 2>/dev/null || echo 0)
+	rm -f "$dir/qemu.elf"
+	[ -n "$t3" ] && [ -n "$t2" ] || failed qemu "the guest did not come back" || return 1
+	[ "$size" -ge "$(bytes_of "$memory")" ] || failed qemu "its dump has $size bytes only" || return 1
+	qemu_downtime=$(echo "$t3 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
+	qemu_dump=$(echo "$t2 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
+	qemu_rate=$(echo "$size $t2 $t1" | awk '{ printf "%.4f\n", $1 / ($2 - $3) / 1e9 }')
+}
+
+curve_title="Memory through a crash"
+curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had 60 % of its memory filled and freed a third of that again. peak: most of the sum, over the guest's memory. The plots show the last round."
+curve_round() {
+	local name options wrap
+	config "$memory" 1 "scenario=panic-call fill=pattern:40,freed:20" \
+		"scenario=service touch=$(($(bytes_of "$memory") >> 22)) then=ready-poweroff"
+	while IFS='|' read -r name options <&3; do
+		mkdir -p "$dir"
+		wrap=("$tools/curve" "$work/curve" "$dir")
+		# shellcheck disable=SC2086 # options are words
+		crash "$name" freed $options || continue
+		curve_samples "$name"
+	done 3<<-END
+		vmapp,pages|--set dump.select=pages
+		remap,pages|--set dump.select=pages --set dump.strategy=remap
+	END
+}
+
+# Files become "MS CRASHED DUMP RECOVERY SUM", MiB.  The crashed VM's region is the largest file at the crash; a file
+# with a name that is not the region is the dump; the rest is the recovery VM's.
+curve_samples() {
+	local series=$out/series/$cell.$1
+	mkdir -p "$out/series"
+	awk -v t0="$(moment crash)" '
+		FNR == NR { if ($1 <= t0 && $3 >= most) { most = $3; crashed = $2 } next }
+		function flush() {
+			if (now > t0 - 20e6) printf "%.3f %.2f %.2f %.2f %.2f\n", (now - t0) / 1e6, c / 1024, d / 1024, r / 1024, (c + d + r) / 1024
+			c = d = r = 0
+		}
+		$1 != now { if (now) flush(); now = $1 }
+		$2 == crashed && $4 !~ /vmcore(.lz4)?$/ { c += $3; next } # by remap it becomes the dump
+		$4 ~ /vmcore/ { dump[$2] = 1 }
+		$2 in dump { d += $3; next }
+		{ r += $3 }
+		END { flush() }' "$work/curve" "$work/curve" >"$series.tsv"
+	sample "$1" peak "of guest memory" "$(awk -v mib="$(($(bytes_of "$memory") >> 20))" '
+		$5 > p { p = $5 } END { printf "%.4f\n", p / mib }' "$series.tsv")"
+	sample "$1" complete ms "$(after published)"
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# bench/plots.sh - the plots of bench/report; sourced by it.  From $work/summary (bench/summary.awk) to
+# $work/plot.CELL.N.svg, in the order in which they are shown.
+
+colours=('#2f6fb3' '#d9822b' '#3a9a5b' '#b0413e' '#7a5ea8' '#5b6770')
+
+# plots_of CELL AXIS
+plots_of() {
+	local cell=$1 axis=$2 metric unit n=10
+	case $cell in
+	downtime) plot_stack "$cell" 01 ;;
+	curve) plot_curves "$cell" ;;
+	esac
+	while IFS=$'\t' read -r metric unit; do
+		case $metric in phase:*) continue ;; esac
+		n=$((n + 1))
+		if [ -n "$axis" ]; then
+			plot_lines "$cell" "$n" "$metric" "$unit" "$axis"
+		else
+			plot_bars "$cell" "$n" "$metric" "$unit"
+		fi
+	done < <(awk -F '\t' -v cell="$cell" '$1 == cell && !seen[$2]++ { print $2 "\t" $3 }' "$work/summary")
+}
+
+terminal() { # CELL NUMBER HEIGHT
+	echo "set terminal svg size 820,$3 dynamic enhanced font 'sans-serif,13' name '${1//-/_}_$2' background '#ffffff'"
+	echo "set output '$work/plot.$1.$2.svg'"
+	echo "set border 3 lc '#8a939c'; set tics nomirror; set grid xtics lc '#e4e8ec' lt 1 lw 1"
+}
+
+# gnuplot reads _ ^ @ & ~ { } in text as layout: the text as it is.
+plain() {
+	sed 's/\\/\\\\/g; s/[_^@&~{}]/\\\\&/g'
+}
+
+# One bar a variant: median, with min and max as whiskers.
+plot_bars() { # CELL NUMBER METRIC UNIT
+	local rows wide
+	awk -F '\t' -v cell="$1" -v metric="$3" '$1 == cell && $2 == metric { print $6 "\t" $7 "\t" $8 "\t" $4 }' \
+		"$work/summary" >"$work/rows"
+	rows=$(wc -l <"$work/rows")
+	[ "$rows" -gt 1 ] || return 0
+	tac "$work/rows" | awk -F '\t' '{ print NR "\t" $0 }' >"$work/data"
+	# bars of a thousandth cannot be seen: a logarithmic axis if all are above 0 and far apart
+	wide=$(awk -F '\t' '$2 <= 0 { none = 1 } NR == 1 { lo = $2; hi = $2 } $2 < lo { lo = $2 } $2 > hi { hi = $2 }
+		END { print (!none && hi > 30 * lo ? 10 ^ (int(log(lo) / log(10) + 100) - 101) : 0) }' "$work/data")
+	{
+		terminal "$1" "$2" $((84 + 25 * rows))
+		echo "set title '$(plain <<<"$3, $4")' left font ',14'; unset key; set yrange [0.4:$rows.6]; set border 1; set tics scale 0.5"
+		[ "$wide" = 0 ] && echo "set xrange [0:*]" || echo "set logscale x; set xrange [$wide:*]; set format x '%g'; set xlabel 'logarithmic'"
+		awk -F '\t' -v q="'" '{ gsub(/[_^@&~{}]/, "\\\\&", $5); gsub(q, "", $5); printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics ("), $5, $1 } END { print ")" }' "$work/data"
+		echo "set style fill solid 0.85 noborder"
+		echo "plot '$work/data' using ($wide):1:($wide):2:(\$1-0.32):(\$1+0.32) with boxxyerror lc '${colours[0]}', \\"
+		echo "  '' using 2:1:3:4 with xerrorbars lc '#1b1f24' pt 0 lw 1.2, \\"
+		echo "  '' using 4:1:(sprintf('  %.4g', \$2)) with labels left font ',11' tc '#1b1f24'"
+	} | run_gnuplot
+}
+
+# Variants NAME@X over X, each NAME with a straight line through its medians, whose slope is told in $work/fit.CELL.
+plot_lines() { # CELL NUMBER METRIC UNIT AXIS
+	local name i=0 first=1
+	awk -F '\t' -v cell="$1" -v metric="$3" '$1 == cell && $2 == metric && split($4, at, "@") == 2 {
+		print at[1] "\t" at[2] "\t" $6 "\t" $7 "\t" $8 }' "$work/summary" >"$work/rows"
+	[ "$(cut -f2 "$work/rows" | sort -u | wc -l)" -gt 1 ] || return 0
+	{
+		terminal "$1" "$2" 300
+		echo "set title '$(plain <<<"$3, $4")' left font ',14'; set key outside right; set grid ytics lc '#e4e8ec' lt 1"
+		echo "set xlabel '$(plain <<<"$5")'; set yrange [0:*]; set xrange [0:*]; set offsets graph 0, graph 0.05, graph 0.1, 0"
+		printf 'plot'
+		while IFS= read -r name; do
+			awk -F '\t' -v name="$name" '$1 == name { print $2, $3, $4, $5 }' "$work/rows" | sort -g >"$work/line.$2.$i"
+			fit "$work/line.$2.$i" >"$work/line"
+			read -r slope base <"$work/line"
+			printf '<li>%s, %s: %s %s for each more of “%s”, %s %s at 0</li>\n' "$name" "$3" "$slope" "$4" "$5" "$base" "$4" \
+				>>"$work/fit.$1"
+			[ $first = 1 ] || printf ','
+			first=0
+			printf " '%s' using 1:2:3:4 with yerrorbars pt 7 ps 0.7 lw 1.3 lc '%s' title '%s', (%s) + (%s) * x with lines dt 2 lc '%s' notitle" \
+				"$work/line.$2.$i" "${colours[i % 6]}" "$(plain <<<"$name")" "$base" "$slope" "${colours[i % 6]}"
+			i=$((i + 1))
+		done < <(cut -f1 "$work/rows" | awk '!seen[$0]++')
+		echo
+	} >"$work/script"
+	run_gnuplot <"$work/script"
+}
+
+# fit FILE: "SLOPE BASE" of the line with the least squares through columns 1 and 2.
+fit() {
+	awk '{ n++; x += $1; y += $2; xx += $1 * $1; xy += $1 * $2 }
+		END { d = n * xx - x * x; m = d ? (n * xy - x * y) / d : 0; printf "%.3g %.3g\n", m, (y - m * x) / n }' "$1"
+}
+
+# The phases of the downtime, one on the other, one bar a variant.
+plot_stack() { # CELL NUMBER
+	local rows
+	awk -F '\t' -v cell="$1" '$1 == cell && $2 ~ /^phase:/ {
+			if (!($4 in n)) { n[$4] = ++nr; name[nr] = $4 }
+			v[n[$4], substr($2, 7)] = $6
+		}
+		END { for (i = nr; i; i--) printf "%d\t%s\t%g\t%g\t%g\t%g\n", nr - i + 1, name[i], v[i, "park"], v[i, "dump"], v[i, "enter"], v[i, "restart"] }
+	' "$work/summary" >"$work/data"
+	rows=$(wc -l <"$work/data")
+	[ "$rows" -gt 0 ] || return 0
+	{
+		terminal "$1" "$2" $((110 + 26 * rows))
+		echo "set title 'downtime by phase, ms (medians)' left font ',14'; set key outside bottom center horizontal; set border 1; set tics scale 0.5"
+		echo "set yrange [0.4:$rows.6]; set xrange [0:*]; set style fill solid 0.9 noborder"
+		awk -F '\t' '{ gsub(/[_^@&~{}]/, "\\\\&", $2); printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics ("), $2, $1 } END { print ")" }' "$work/data"
+		echo "plot '$work/data' using (0):1:(0):3:(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[3]}' title 'vCPUs stop', \\"
+		echo "  '' using 3:1:3:(\$3+\$4):(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[1]}' title 'wait for the dump', \\"
+		echo "  '' using (\$3+\$4):1:(\$3+\$4):(\$3+\$4+\$5):(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[4]}' title 'enter recovery VM', \\"
+		echo "  '' using (\$3+\$4+\$5):1:(\$3+\$4+\$5):(\$3+\$4+\$5+\$6):(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[0]}' title 'it starts', \\"
+		echo "  '' using (\$3+\$4+\$5+\$6):1:(sprintf('  %.4g', \$3+\$4+\$5+\$6)) with labels left font ',11' notitle"
+	} | run_gnuplot
+}
+
+# Crashed VM, dump and recovery VM stacked over time.
+plot_curves() { # CELL
+	local file name
+	for file in "$out/series/$1".*.tsv; do
+		[ -s "$file" ] || continue
+		name=${file##*/"$1".}
+		name=${name%.tsv}
+		{
+			terminal "$1" "0${name//[^a-z]/}" 320
+			echo "set title '$(plain <<<"$name"): memory in use, MiB' left font ',14'; set key outside right; set grid ytics lc '#e4e8ec' lt 1"
+			echo "set xlabel 'ms since the crash'; set yrange [0:*]; set style fill solid 0.75 noborder"
+			echo "plot '$file' using 1:2 with filledcurves y1=0 lc '${colours[3]}' title 'crashed VM', \\"
+			echo "  '' using 1:2:(\$2+\$3) with filledcurves lc '${colours[1]}' title 'dump', \\"
+			echo "  '' using 1:(\$2+\$3):5 with filledcurves lc '${colours[0]}' title 'recovery VM', \\"
+			echo "  '' using 1:5 with lines lc '#1b1f24' lw 1.5 title 'sum', \\"
+			echo "  $(field guest_mib "$(grep -m1 '"record":"run"' "$results")") with lines dt 2 lc '#1b1f24' title 'guest memory'"
+		} | run_gnuplot
+	done
+}
+
+run_gnuplot() {
+	cat >"$work/gnuplot"
+	gnuplot "$work/gnuplot" 2>"$work/gnuplot.err" || { echo "bench/report: gnuplot:" >&2; cat "$work/gnuplot.err" >&2; }
+}
