@@ -57,7 +57,8 @@ static void say_no_recovery(struct guest *guest)
 		log_info("no recovery: recovery.enabled = no");
 	else if (!guest->stopping)
 		log_error("no recovery: %" PRIu64 " in a row already (recovery.max)", guest->recoveries);
-	if (!guest->exit_code)
+	/* asked to stop, it would not have gone on anyway */
+	if (!guest->exit_code && !guest->stopping)
 		guest->exit_code = EXIT_CRASHED;
 }
 
