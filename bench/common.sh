@@ -54,6 +54,22 @@ run_guest() {
 	}
 }
 
+# qemu_paused IN OUT: waits, on the descriptors of QEMU's monitor, until it has stopped its guest for the panic.  A reset
+# that came before that would be lost: the guest would be stopped again.
+qemu_paused() {
+	local line i
+	for ((i = 0; i < 20000; i++)); do
+		printf 'info status\n' >&"$2"
+		while IFS= read -r -t 20 -u "$1" line; do
+			case $line in
+			*"VM status: paused"*) return 0 ;;
+			*"VM status:"*) break ;;
+			esac
+		done
+	done
+	return 1
+}
+
 host_line() {
 	local huge
 	huge=$(sed -n 's/.*"event":"dir".*"huge":\(true\|false\).*/\1/p' "$work/events" | head -1)

@@ -73,17 +73,17 @@ qemu_crash() {
 		-device pvpanic,ioport=1285 -action panic=pause -monitor stdio 2>&1; }
 	pid=$QEMU_PID
 	exec 6<&"${QEMU[0]}" 7>&"${QEMU[1]}"
-	while IFS= read -r -t 120 -u 8 line; do
+	while IFS= read -r -t 60 -u 8 line; do
 		case $line in *"stub: panic:"*) t0=$EPOCHREALTIME ;; esac
 		[ -z "$t0" ] || [[ $line != *"stub: regs"*r8=* ]] || break
 	done
-	if [ -n "$t0" ]; then
+	if [ -n "$t0" ] && qemu_paused 6 7; then
 		t1=$EPOCHREALTIME
 		printf 'dump-guest-memory %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "$dir" >&7
-		while IFS= read -r -t 120 -u 6 line; do
+		while IFS= read -r -t 60 -u 6 line; do
 			case $line in *00000000-0000-0000-0000-000000000000*) t2=$EPOCHREALTIME; break ;; esac
 		done
-		while IFS= read -r -t 120 -u 8 line; do
+		while IFS= read -r -t 60 -u 8 line; do
 			case $line in *"stub: ready"*) t3=$EPOCHREALTIME; break ;; esac
 		done
 	fi
@@ -94,7 +94,7 @@ qemu_crash() {
 	exec 8<&- 9<&-
 	size=$(stat -c %s "$dir/qemu.elf" 2>/dev/null || echo 0)
 	rm -f "$dir/qemu.elf"
-	[ -n "$t3" ] && [ -n "$t2" ] || failed qemu "the guest did not come back" || return 1
+	[ -n "$t3" ] && [ -n "$t2" ] || failed qemu "panic at ${t0:-no time}, dump ended at ${t2:-no time}, ready at ${t3:-no time}" || return 1
 	[ "$size" -ge "$(bytes_of "$memory")" ] || failed qemu "its dump has $size bytes only" || return 1
 	qemu_downtime=$(echo "$t3 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
 	qemu_dump=$(echo "$t2 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')

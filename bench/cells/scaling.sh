@@ -8,7 +8,7 @@ sizes_about="Over the guest's memory in GiB, 60 % of it filled, 2 vCPUs. run: cr
 sizes_axis="guest memory, GiB"
 sizes_round() {
 	local sizes size way gib
-	case $mode in quick) sizes="256M 512M" ;; normal) sizes="256M 1G 2G" ;; *) sizes="256M 1G 2G 4G 8G" ;; esac
+	case $mode in quick) sizes="256M 512M" ;; normal) sizes="256M 512M 1G" ;; *) sizes="256M 1G 2G 4G 8G" ;; esac
 	for size in $sizes; do
 		gib=$(bytes_of "$size" | awk '{ print $1 / 1073741824 }')
 		for way in vmapp remap; do
