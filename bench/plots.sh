@@ -10,7 +10,10 @@ colours=('#2f6fb3' '#d9822b' '#3a9a5b' '#b0413e' '#7a5ea8' '#5b6770')
 plots_of() {
 	local cell=$1 axis=$2 metric unit n=10
 	case $cell in
-	downtime) plot_stack "$cell" 01 ;;
+	downtime)
+		plot_stack "$cell" 01
+		plot_stack "$cell" 02 qemu # beside it the others cannot be told apart
+		;;
 	curve) plot_curves "$cell" ;;
 	esac
 	while IFS=$'\t' read -r metric unit; do
@@ -93,9 +96,11 @@ fit() {
 }
 
 # The phases of the downtime, one on the other, one bar a variant.
-plot_stack() { # CELL NUMBER
+plot_stack() { # CELL NUMBER [VARIANT THAT IS LEFT OUT]
 	local rows
-	awk -F '\t' -v cell="$1" '$1 == cell && $2 ~ /^phase:/ {
+	[ -z "${3:-}" ] || awk -F '\t' -v cell="$1" -v out="$3" '$1 == cell && $4 == out { found = 1 } END { exit !found }' \
+		"$work/summary" || return 0
+	awk -F '\t' -v cell="$1" -v out="${3:-}" '$1 == cell && $2 ~ /^phase:/ && $4 != out {
 			if (!($4 in n)) { n[$4] = ++nr; name[nr] = $4 }
 			v[n[$4], substr($2, 7)] = $6
 		}
@@ -105,7 +110,7 @@ plot_stack() { # CELL NUMBER
 	[ "$rows" -gt 0 ] || return 0
 	{
 		terminal "$1" "$2" $((110 + 26 * rows))
-		echo "set title 'downtime by phase, ms (medians)' left font ',14'; set key outside bottom center horizontal; set border 1; set tics scale 0.5"
+		echo "set title 'downtime by phase, ms (medians)${3:+, without $3}' left font ',14'; set key outside bottom center horizontal; set border 1; set tics scale 0.5"
 		echo "set yrange [0.4:$rows.6]; set xrange [0:*]; set style fill solid 0.9 noborder"
 		awk -F '\t' '{ gsub(/[_^@&~{}]/, "\\\\&", $2); printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics ("), $2, $1 } END { print ")" }' "$work/data"
 		echo "plot '$work/data' using (0):1:(0):3:(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[3]}' title 'vCPUs stop', \\"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # From the panic to the moment that the service is ready again, by how the crash is dealt with; and the peers.
-cells+=(downtime curve)
+cells+=(downtime curve peers)
 
 downtime_title="Downtime"
-downtime_about="Crash to the service's ready call, 60 % of the guest's memory in use; the service touches some of its memory (an eighth of the guest's, 256 MiB at most) before it is ready. none: no dump; serial: vmapp, and the recovery VM after it; qemu: dump-guest-memory (ELF) to the same tmpfs, then system_reset. The phases add up to the downtime."
+downtime_about="Crash to the service's ready call, 60 % of the guest's memory in use; the service touches some of its memory (an eighth of the guest's, 256 MiB at most) before it is ready. none: no dump; serial: vmapp, and the recovery VM after it; qemu: dump-guest-memory (ELF) to the same tmpfs, then system_reset; its restart goes through its firmware. The phases add up to the downtime."
 downtime_base=none
 
 downtime_round() {
@@ -24,14 +24,14 @@ downtime_round() {
 		vmapp,lz4|all|--set dump.compress=lz4
 		serial|all|--set recovery.concurrent=no
 	END
-	if command -v qemu-system-x86_64 >/dev/null && [ -w /dev/kvm ]; then
+	if command -v qemu-system-x86_64 >/dev/null; then
 		rm -rf "${dir:?}"/*
 		note qemu
-		qemu_crash "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" || return 0
+		qemu_crash "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" \
+			"$(($(bytes_of "$memory") >> 20))" || return 0
 		sample qemu downtime ms "$qemu_downtime"
 		sample qemu phase:dump ms "$qemu_dump"
 		sample qemu phase:restart ms "$(echo "$qemu_downtime $qemu_dump" | awk '{ print $1 - $2 }')"
-		sample qemu rate GB/s "$qemu_rate"
 	fi
 }
 
@@ -58,9 +58,10 @@ downtime_samples() {
 	sample "$1" phase:restart ms "$(echo "$ready $run" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
 }
 
-# qemu_crash CMDLINE: the same guest in QEMU with KVM, driven through its monitor as soon as it stands still.  Sets
-# $qemu_downtime, $qemu_dump (ms, panic to the end of dump-guest-memory) and $qemu_rate (GB/s).  Its dump cannot be
-# judged by vmcore-check, whose notes it lacks: it has to be as large as the guest's memory.
+# qemu_crash CMDLINE MIB [OPTION]: the same guest in QEMU with KVM, driven through its monitor as soon as it stands still.  OPTION
+# is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms from the panic to ready, and to the end of the dump),
+# $qemu_took (ms of the dump alone) and $qemu_mib, its size.  The dump cannot be judged by vmcore-check, whose notes it
+# lacks: it has to have MIB at least.
 qemu_crash() {
 	local line t0='' t1='' t2='' t3='' pid size
 	rm -f "$work/serial.in" "$work/serial.out"
@@ -79,7 +80,7 @@ qemu_crash() {
 	done
 	if [ -n "$t0" ] && qemu_paused 6 7; then
 		t1=$EPOCHREALTIME
-		printf 'dump-guest-memory %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "$dir" >&7
+		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "${3:-}" "$dir" >&7
 		while IFS= read -r -t 60 -u 6 line; do
 			case $line in *00000000-0000-0000-0000-000000000000*) t2=$EPOCHREALTIME; break ;; esac
 		done
@@ -95,10 +96,39 @@ qemu_crash() {
 	size=$(stat -c %s "$dir/qemu.elf" 2>/dev/null || echo 0)
 	rm -f "$dir/qemu.elf"
 	[ -n "$t3" ] && [ -n "$t2" ] || failed qemu "panic at ${t0:-no time}, dump ended at ${t2:-no time}, ready at ${t3:-no time}" || return 1
-	[ "$size" -ge "$(bytes_of "$memory")" ] || failed qemu "its dump has $size bytes only" || return 1
+	qemu_mib=$((size >> 20))
+	[ $qemu_mib -ge "$2" ] || failed qemu "its dump has $size bytes only" || return 1
 	qemu_downtime=$(echo "$t3 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
 	qemu_dump=$(echo "$t2 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
-	qemu_rate=$(echo "$size $t2 $t1" | awk '{ printf "%.4f\n", $1 / ($2 - $3) / 1e9 }')
+	qemu_took=$(echo "$t2 $t1" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
+}
+
+peers_title="Dumps of the same contents"
+peers_about="A guest that is 90 % filled with incompressible bytes, dumped to the same tmpfs. dump: from the order to the finished file, the guest standing still in QEMU, its recovery VM booting beside minivmm's dump. qemu elf, qemu kdump-zlib: dump-guest-memory, and with -z, of the same stub with the same contents."
+peers_base=vmapp
+peers_round() {
+	local way options memory_mib=$(($(bytes_of "$memory") >> 20)) cmdline="scenario=panic-call fill=pattern:90"
+	config "$memory" 1 "$cmdline" "scenario=ready-poweroff"
+	while IFS='|' read -r way options <&3; do
+		# shellcheck disable=SC2086 # options are words
+		crash "$way" all $options || continue
+		sample "$way" dump ms "$(after published dump-start)"
+		sample "$way" size MiB "$dump_mib"
+	done 3<<-END
+		vmapp|
+		vmapp,lz4|--set dump.compress=lz4
+		remap|--set dump.strategy=remap
+	END
+	command -v qemu-system-x86_64 >/dev/null || return 0
+	for options in "" -z; do
+		way="qemu elf"
+		[ -z "$options" ] || way="qemu kdump-zlib"
+		rm -rf "${dir:?}"/*
+		note "$way"
+		qemu_crash "$cmdline on-recovery=service refill=0" $((memory_mib * 8 / 10)) "$options" || continue
+		sample "$way" dump ms "$qemu_took"
+		sample "$way" size MiB "$qemu_mib"
+	done
 }
 
 curve_title="Memory through a crash"
