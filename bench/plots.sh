@@ -136,7 +136,7 @@ plot_curves() { # CELL
 			echo "  '' using 1:2:(\$2+\$3) with filledcurves lc '${colours[1]}' title 'dump', \\"
 			echo "  '' using 1:(\$2+\$3):5 with filledcurves lc '${colours[0]}' title 'recovery VM', \\"
 			echo "  '' using 1:5 with lines lc '#1b1f24' lw 1.5 title 'sum', \\"
-			echo "  $(field guest_mib "$(grep -m1 '"record":"run"' "$results")") with lines dt 2 lc '#1b1f24' title 'guest memory'"
+			echo "  '' using 1:6 with lines dt 2 lc '#1b1f24' title 'budget'"
 		} | run_gnuplot
 	done
 }

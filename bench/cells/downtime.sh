@@ -121,6 +121,7 @@ peers_round() {
 	END
 	command -v qemu-system-x86_64 >/dev/null || return 0
 	for options in "" -z; do
+		[ "$mode$options" != quick-z ] || continue # takes seconds
 		way="qemu elf"
 		[ -z "$options" ] || way="qemu kdump-zlib"
 		rm -rf "${dir:?}"/*
@@ -132,11 +133,11 @@ peers_round() {
 }
 
 curve_title="Memory through a crash"
-curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had 60 % of its memory filled and freed a third of that again. peak: most of the sum, over the guest's memory. The plots show the last round."
+curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had filled 90 % of its memory and freed a third of that again, the service of the recovery VM touches half of its memory. peak: most of the sum, over the guest's memory. budget: vm.memory and recovery.reserve. The plots show the last round."
 curve_round() {
 	local name options wrap
-	config "$memory" 1 "scenario=panic-call fill=pattern:40,freed:20" \
-		"scenario=service touch=$(($(bytes_of "$memory") >> 22)) then=ready-poweroff"
+	config "$memory" 1 "scenario=panic-call fill=pattern:60,freed:30" \
+		"scenario=service touch=$(($(bytes_of "$memory") >> 21)) then=ready-poweroff"
 	while IFS='|' read -r name options <&3; do
 		mkdir -p "$dir"
 		wrap=("$tools/curve" "$work/curve" "$dir")
@@ -149,15 +150,16 @@ curve_round() {
 	END
 }
 
-# Files become "MS CRASHED DUMP RECOVERY SUM", MiB.  The crashed VM's region is the largest file at the crash; a file
+# Files become "MS CRASHED DUMP RECOVERY SUM BUDGET", MiB; BUDGET is vm.memory + recovery.reserve.  The crashed VM's region is the largest file at the crash; a file
 # with a name that is not the region is the dump; the rest is the recovery VM's.
 curve_samples() {
-	local series=$out/series/$cell.$1
+	local series=$out/series/$cell.$1 reserve
 	mkdir -p "$out/series"
-	awk -v t0="$(moment crash)" '
+	reserve=$("$minivmm" check "$work/guest.cfg" | sed -n 's/^ *reserve *= *//p')
+	awk -v budget=$((($(bytes_of "$memory") + $(bytes_of "${reserve:-0}")) >> 20)) -v t0="$(moment crash)" '
 		FNR == NR { if ($1 <= t0 && $3 >= most) { most = $3; crashed = $2 } next }
 		function flush() {
-			if (now > t0 - 20e6) printf "%.3f %.2f %.2f %.2f %.2f\n", (now - t0) / 1e6, c / 1024, d / 1024, r / 1024, (c + d + r) / 1024
+			if (now > t0 - 20e6) printf "%.3f %.2f %.2f %.2f %.2f %d\n", (now - t0) / 1e6, c / 1024, d / 1024, r / 1024, (c + d + r) / 1024, budget
 			c = d = r = 0
 		}
 		$1 != now { if (now) flush(); now = $1 }
