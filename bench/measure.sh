@@ -41,10 +41,11 @@ after() {
 }
 
 # On a host that is itself a virtual machine, memory that nobody used for a while must first be got back from its
-# hypervisor, ten times slower than anything measured here: touch as much as guest and dump need.
-warm() { # BYTES
+# hypervisor, ten times slower than anything measured here: touch as much as guest and dump need, before every run.
+warm() {
+	rm -rf "${dir:?}"/*
 	mkdir -p "$dir"
-	head -c "$1" /dev/zero >"$dir/warm" || true
+	head -c $((2 * $(bytes_of "$memory"))) /dev/zero >"$dir/warm" || true
 	rm -f "$dir/warm"
 }
 
@@ -80,8 +81,8 @@ crash() {
 	local variant=$1 kind=$2 status=0
 	shift 2
 	note "$variant"
-	rm -rf "$work/events" "$work/console" "${dir:?}"/*
-	mkdir -p "$dir"
+	rm -rf "$work/events" "$work/console"
+	warm
 	timeout 300 "${wrap[@]}" "$minivmm" run "$work/guest.cfg" --console "$work/console" --events "$work/events" "$@" \
 		>"$work/out" 2>&1 </dev/null || status=$?
 	[ $status -eq "${expected:-0}" ] || failed "$variant" "minivmm: status $status: $(tail -1 "$work/out")" || return 1

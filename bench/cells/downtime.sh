@@ -25,7 +25,6 @@ downtime_round() {
 		serial|all|--set recovery.concurrent=no
 	END
 	if command -v qemu-system-x86_64 >/dev/null; then
-		rm -rf "${dir:?}"/*
 		note qemu
 		qemu_crash "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" \
 			"$(($(bytes_of "$memory") >> 20))" || return 0
@@ -66,7 +65,7 @@ qemu_crash() {
 	local line t0='' t1='' t2='' t3='' pid size
 	rm -f "$work/serial.in" "$work/serial.out"
 	mkfifo "$work/serial.in" "$work/serial.out"
-	mkdir -p "$dir"
+	warm
 	exec 8<>"$work/serial.out" 9<>"$work/serial.in"
 	coproc QEMU { exec timeout 300 qemu-system-x86_64 -M q35 -accel kvm -cpu host -nodefaults -display none -m "$memory" \
 		-object memory-backend-file,id=ram,size="$memory",mem-path="$dir",share=on -machine memory-backend=ram \
@@ -124,7 +123,6 @@ peers_round() {
 		[ "$mode$options" != quick-z ] || continue # takes seconds
 		way="qemu elf"
 		[ -z "$options" ] || way="qemu kdump-zlib"
-		rm -rf "${dir:?}"/*
 		note "$way"
 		qemu_crash "$cmdline on-recovery=service refill=0" $((memory_mib * 8 / 10)) "$options" || continue
 		sample "$way" dump ms "$qemu_took"

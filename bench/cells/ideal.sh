@@ -19,10 +19,10 @@ ideal_round() {
 		bytes=$(number dump-done dumped)
 		sample $name rate GB/s "$(echo "$bytes $(moment linked) $(moment copied)" | awk '{ printf "%.4f\n", $1 / ($3 - $2) }')"
 	done
-	rm -rf "${dir:?}"/*
 	for variant in pwrite punch scan; do
 		name="ideal ${variant/pwrite/copy}"
 		note "$name"
+		warm
 		"$tools/ideal-copy" --dir "$dir" --size "$((bytes / 2097152 * 2))M" --variant $variant >"$work/ideal.out" 2>&1 ||
 			failed "$name" "$(tail -1 "$work/ideal.out")" || continue
 		sample "$name" rate GB/s "$(sed -n 's/.*gb_per_s=\([0-9.]*\).*/\1/p' "$work/ideal.out")"
@@ -44,6 +44,7 @@ ideal_lz4_round() {
 		sample vmapp,lz4 size MiB "$dump_mib"
 	fi
 	note "ideal lz4"
+	warm
 	"$tools/ideal-lz4" --file "$work/bytes" --threads 2 --chunk 2M >"$work/ideal.out" 2>&1 ||
 		failed "ideal lz4" "$(tail -1 "$work/ideal.out")" || return 0
 	sample "ideal lz4" rate GB/s "$(sed -n 's/.*gb_per_s=\([0-9.]*\).*/\1/p' "$work/ideal.out")"

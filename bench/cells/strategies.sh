@@ -41,8 +41,6 @@ strategies_round() {
 	config "$memory" 2 "scenario=panic-call fill=pattern:45,text:10,zero:5,freed:30" "scenario=ready-poweroff"
 	while IFS='|' read -r name absent modes options <&3; do
 		case $modes in *"${mode:0:1}"*) ;; *) continue ;; esac
-		rm -rf "${dir:?}"/*
-		warm $((2 * $(bytes_of "$memory")))
 		wrap=("$tools/peak" "$dir")
 		# shellcheck disable=SC2086 # options are words
 		crash "$name" "$absent" $options || continue
