@@ -75,3 +75,12 @@ host_line() {
 	huge=$(sed -n 's/.*"event":"dir".*"huge":\(true\|false\).*/\1/p' "$work/events" | head -1)
 	echo "host: $(nproc) CPUs, Linux $(uname -r), huge pages: ${huge:-?}, minivmm $("$minivmm" --version | cut -d' ' -f2)"
 }
+
+# warm: touches twice $memory of the guest's tmpfs.  A host that is itself a guest gives memory that nobody used for a
+# while back slowly, and that is not what is measured.  Removes what is in $dir.
+warm() {
+	rm -rf "${dir:?}"/*
+	mkdir -p "$dir"
+	head -c $((2 * $(numfmt --from=iec "$memory"))) /dev/zero >"$dir/warm" || true
+	rm -f "$dir/warm"
+}

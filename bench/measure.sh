@@ -40,15 +40,6 @@ after() {
 		awk 'NF == 2 { printf "%.4f\n", ($1 - $2) / 1e6; next } { print "-" }'
 }
 
-# On a host that is itself a virtual machine, memory that nobody used for a while must first be got back from its
-# hypervisor, ten times slower than anything measured here: touch as much as guest and dump need, before every run.
-warm() {
-	rm -rf "${dir:?}"/*
-	mkdir -p "$dir"
-	head -c $((2 * $(bytes_of "$memory"))) /dev/zero >"$dir/warm" || true
-	rm -f "$dir/warm"
-}
-
 bytes_of() {
 	numfmt --from=iec "$1"
 }

@@ -30,8 +30,11 @@
 /* our choice: a progress bar needs no more */
 #define PROGRESS_INTERVAL_NS (50 * NSEC_PER_MSEC)
 
-/* our choice: the dump is what the recovery VM waits for, so it is not worth less than the VM */
-#define DUMPER_NICE 0
+/*
+ * Measured (docs/performance.md, "Downtime"): while the recovery VM boots, dumper and the end of the dead VM want the
+ * CPUs as well, and on few CPUs it is the VM that users wait for.  Where CPUs are idle it changes nothing.
+ */
+#define DUMPER_NICE 10
 
 /*
  * our choice: bytes given back before the VMM is told again, 2 ms' worth at 4 GB/s; a waiting VM takes as
@@ -350,7 +353,7 @@ static void prepare_process(void)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	close_range(DUMPER_SOCKET_FD + 1, ~0u, 0);
-	if (DUMPER_NICE && setpriority(PRIO_PROCESS, 0, DUMPER_NICE) < 0)
+	if (setpriority(PRIO_PROCESS, 0, DUMPER_NICE) < 0)
 		log_debug("dumper: nice %d: %s", DUMPER_NICE, strerror(errno));
 }
 

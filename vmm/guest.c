@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,6 +28,8 @@
 #define LOG_PATIENCE_MS 100
 /* our choice: as for a crash, a vCPU leaves the guest within a scheduler slice */
 #define RETIRE_TIMEOUT_NS (2 * NSEC_PER_SEC)
+/* as the dumper's: dump/dumper.c */
+#define REAPER_NICE 10
 /* our choice: no guest that does any work reboots more often; each reboot is a VM, and lines in the log */
 #define REBOOT_INTERVAL_NS NSEC_PER_SEC
 
@@ -132,6 +135,9 @@ static void *reaper_thread(void *opaque)
 	struct reap_task *task = opaque;
 	struct guest *guest = task->guest;
 
+	/* of this thread alone: the next VM is what users wait for */
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), REAPER_NICE) < 0)
+		log_debug("reaper: nice %d: %s", REAPER_NICE, strerror(errno));
 	destroy(guest, task->vm);
 	free(task);
 	pthread_mutex_lock(&guest->reap_lock);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MEMORY 256u /* MiB of the guest */
-#define RESERVE 16u /* MiB */
+#define RESERVE 32u /* MiB */
 #define INITIAL 32u /* MiB */
 #define LEAST 220u  /* MiB that a guest must have got to crash */
 #define CYCLES 10
