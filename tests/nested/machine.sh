@@ -101,14 +101,22 @@ copy_in() {
 	done
 }
 
+# link_usr: $root/bin, /lib... are links to /usr, as Debian has them: packages contain links through both names.
+link_usr() {
+	local name
+
+	for name in bin lib lib64 sbin; do
+		mkdir -p "$root/usr/$name"
+		ln -s "usr/$name" "$root/$name"
+	done
+}
+
 make_base() {
 	local root=$work/base/root programs name applet
 
 	note "making the base image${packages[*]:+ with ${packages[*]}}"
-	mkdir -p "$root"/{dev,etc,out,proc,root,run,sys,tmp,var/tmp} "$root"/usr/{bin,lib,lib64,sbin}
-	for name in bin lib lib64 sbin; do
-		ln -s "usr/$name" "$root/$name"
-	done
+	mkdir -p "$root"/{dev,etc,out,proc,root,run,sys,tmp,var/tmp}
+	link_usr
 	mapfile -t programs < <(dpkg-query -L "${base_packages[@]}" 2>/dev/null | grep -E '^(/usr)?/s?bin/.')
 	copy_in "${programs[@]}"
 	mapfile -t programs < <(libraries_of "${programs[@]}")
