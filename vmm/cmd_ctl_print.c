@@ -108,7 +108,9 @@ void ctl_print_answer(const char *command, struct json_slice answer, FILE *out)
 		json_find_text(answer, "name", name, sizeof(name));
 		fprintf(out, "generation %" PRIu64 ": dump %s is cancelled\n", generation, name);
 	} else if (!strcmp(command, "stop")) {
-		fputs(json_find_true(answer, "waits")
+		fputs(json_find_true(answer, "button")
+				? "the guest's power button is pressed; it is stopped when stopped again\n"
+			: json_find_true(answer, "waits")
 				? "stopped; minivmm ends when the dump is complete, or when stopped again\n"
 				: "stopped\n",
 			out);

@@ -76,6 +76,7 @@ struct config {
 		char *cmdline;     /* default: vm.cmdline */
 		uint64_t max;      /* recoveries in a row; 0 = none at all */
 		uint64_t backoff;  /* ns before a recovery that follows a crashed recovery; doubles */
+		uint64_t stable;   /* ns after which a VM is a fresh start, not part of a row of crashes */
 		bool concurrent;   /* false: only when the dump is over */
 		uint64_t handover; /* enum handover */
 		uint64_t reserve;  /* bytes beside vm.memory */

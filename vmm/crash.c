@@ -18,17 +18,40 @@
 #define PARK_TIMEOUT_NS (2 * NSEC_PER_SEC)
 /* our choice: a crash loop does no harm at this rate */
 #define BACKOFF_MAX_NS (60 * NSEC_PER_SEC)
-/* our choice: a VM that served this long is a fresh start, not part of a crash loop */
-#define STABLE_NS (60 * NSEC_PER_SEC)
+
+/*
+ * When @vm counts as a fresh start, not as part of a row of crashes: some time after it reported ready, or after its
+ * first instruction if no VM of this guest ever has.  UINT64_MAX: not yet known.
+ */
+static uint64_t stable_at(const struct guest *guest, const struct vm *vm)
+{
+	uint64_t since = atomic_load(&vm->ready_ns);
+
+	if (!since && !guest->reports_ready)
+		since = atomic_load(&vm->first_run_ns);
+	return since ? since + guest->config->recovery.stable : UINT64_MAX;
+}
+
+uint64_t crash_settle_deadline(const struct guest *guest)
+{
+	if (!guest->vm || !jobs_await(guest, guest->vm->generation))
+		return UINT64_MAX;
+	return stable_at(guest, guest->vm);
+}
 
 /* Brings the counters of the crash loop up to date with the death of @vm. */
 static void count_crash(struct guest *guest, const struct vm *vm, const struct vm_end *end)
 {
-	uint64_t ready = atomic_load(&vm->ready_ns);
+	uint64_t alive = end->ns;
+	bool stable;
 
-	if (ready && end->ns - ready >= STABLE_NS)
+	/* nobody knows when a hang began; surely by then */
+	if (end->reason == DUMP_REASON_HANG)
+		alive -= u64_min(alive, guest->config->vm.watchdog);
+	stable = alive >= stable_at(guest, vm);
+	if (stable)
 		guest->recoveries = 0;
-	if (ready || !vm->recovery)
+	if (stable || atomic_load(&vm->ready_ns) || !vm->recovery)
 		guest->unready = 0;
 	else
 		guest->unready++;

@@ -215,6 +215,7 @@ static void announce(struct guest *guest)
 	}
 	if (ready && !guest->announced_ready) {
 		guest->announced_ready = true;
+		guest->reports_ready = true;
 		log_info("generation %u: ready", vm->generation);
 		EVENT_AT(&guest->events, "ready", ready, vm->generation);
 		jobs_settle(guest, vm->generation, ready);
@@ -341,19 +342,19 @@ void guest_crash_now(struct guest *guest)
 					  .ns = clock_mono_ns()});
 }
 
-/* A guest that has a power button is asked to power off; the next time it is stopped. */
-static void ask_to_stop(struct guest *guest, const char *why)
+bool guest_ask_to_stop(struct guest *guest, const char *why)
 {
 	uint64_t timeout = guest->config->vm.stop_timeout;
 
 	if (guest->stopping || !guest->vm || vm_is_paused(guest->vm) || !power_button_press(guest->vm)) {
 		guest_stop(guest, why);
-		return;
+		return false;
 	}
 	log_info("%s: pressed the guest's power button; once more stops it at once", why);
 	EVENT(&guest->events, "power-button", guest->vm->generation, EV_STR("why", why));
 	guest->stopping = true;
 	guest->stop_at_ns = timeout ? clock_mono_ns() + timeout : 0;
+	return true;
 }
 
 /* ---- deadlines ------------------------------------------------------------------------------------ */
@@ -398,6 +399,8 @@ static void check_deadlines(struct guest *guest)
 		reboot_now(guest);
 	if (guest->vm && guest->stop_at_ns && now >= guest->stop_at_ns)
 		guest_stop(guest, "vm.stop_timeout");
+	if (now >= crash_settle_deadline(guest))
+		jobs_settle(guest, guest->vm->generation, 0);
 	jobs_check_stall(guest, now);
 }
 
@@ -407,6 +410,7 @@ static int next_timeout(struct guest *guest)
 	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
 
 	at = u64_min(at, jobs_stall_deadline(guest));
+	at = u64_min(at, crash_settle_deadline(guest));
 	if (guest->recover_at_ns)
 		at = u64_min(at, guest->recover_at_ns);
 	if (guest->reboot_at_ns)
@@ -430,7 +434,7 @@ static void handle_signals(struct guest *guest)
 		if (info.ssi_signo == SIGUSR1)
 			guest_crash_now(guest);
 		else
-			ask_to_stop(guest, strsignal((int)info.ssi_signo));
+			(void)guest_ask_to_stop(guest, strsignal((int)info.ssi_signo));
 	}
 }
 

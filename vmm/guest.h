@@ -83,6 +83,7 @@ struct guest {
 	uint32_t generation;                 /* of the newest VM */
 	uint32_t next_generation;            /* VMs started so far */
 	bool announced_run, announced_ready; /* of @vm: event and line are out */
+	bool reports_ready;                  /* some VM has reported it: a VM that does not is not stable */
 	uint64_t started_ns;                 /* when minivmm was started */
 	uint64_t resumed_ns;                 /* when @vm went on after a pause; 0 = it was never paused */
 	bool announced_crash_loaded;         /* of @vm */
@@ -146,6 +147,12 @@ void guest_crash_now(struct guest *guest);
 /* The operator wants an end: no VM runs afterwards.  A second time: without waiting for dumps. */
 void guest_stop(struct guest *guest, const char *why);
 
+/*
+ * guest_ask_to_stop - press the power button of a guest that listens; one that does not, or the second time, is stopped
+ * (guest_stop).  True if the button was pressed.
+ */
+bool guest_ask_to_stop(struct guest *guest, const char *why);
+
 /* ---- guest_control.c ---------------------------------------------------------------------------- */
 
 /* Opens vm.control, if there is to be one.  -errno (reported). */
@@ -159,6 +166,12 @@ void crash_handle(struct guest *guest);
 
 /* guest->vm has crashed and dumps by itself: everything but the dump begins. */
 void crash_begin(struct guest *guest);
+
+/*
+ * When timelines wait no longer for guest->vm to be ready, because it is stable and its guest never reports that;
+ * UINT64_MAX = never.  jobs_settle() then.
+ */
+uint64_t crash_settle_deadline(const struct guest *guest);
 
 /* @vm of the dying ones is done, has failed, or took too long: stop it and let the dumper finish. */
 void crash_finish(struct guest *guest, struct vm *vm);
@@ -220,8 +233,14 @@ void jobs_check_stall(struct guest *guest, uint64_t now);
 /* Starts the dumper and watches its socket.  -errno when it cannot be started (reported). */
 int warn_unused jobs_start_dumper(struct guest *guest);
 
-/* Generation @successor is ready (at @ready_ns) or over (@ready_ns = 0): timelines that wait for it. */
+/*
+ * Generation @successor is ready (at @ready_ns), or it is over or will not tell (@ready_ns = 0): timelines that
+ * wait for it.
+ */
 void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns);
+
+/* True if a timeline waits for generation @successor. */
+bool jobs_await(const struct guest *guest, uint32_t successor);
 
 /* True if a dump is queued or running. */
 bool jobs_busy(const struct guest *guest);

@@ -202,13 +202,14 @@ static void resume_vm(struct guest *guest, struct control_request *request, stru
 static void stop(struct guest *guest, struct control_request *request, struct json *answer)
 {
 	uint64_t dumps = 0;
+	bool asked = guest_ask_to_stop(guest, "minivmm ctl stop");
 
-	guest_stop(guest, "minivmm ctl stop");
 	for (const struct dump_job *job = guest->jobs; job; job = job->next)
 		dumps += !job->finished;
 	control_accept(answer, request);
 	json_u64(answer, "dumps", dumps);
 	json_bool(answer, "waits", dumps && !guest->abandon);
+	json_bool(answer, "button", asked);
 }
 
 /* The dump that a request means, or NULL and a refusal. */

@@ -538,6 +538,14 @@ void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns)
 	retire_jobs(guest);
 }
 
+bool jobs_await(const struct guest *guest, uint32_t successor)
+{
+	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+		if (job->awaits_recovery && job->successor == successor)
+			return true;
+	return false;
+}
+
 void jobs_fini(struct guest *guest)
 {
 	struct dump_job *job = guest->jobs, *next;

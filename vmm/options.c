@@ -119,10 +119,15 @@ const struct config_option options[] = {
 		.help = "its initial RAM disk (default: vm.initrd; none if recovery.kernel is given)"},
 	{FIELD(recovery, cmdline), .type = OPTION_STRING, .help = "its command line (default: vm.cmdline)"},
 	{FIELD(recovery, max), .type = OPTION_UINT, .fallback = "5", .min = 0, .max = 1000000,
-		.help = "recoveries in a row; a VM that ran 60 s after it was ready ends the row"},
+		.help = "recoveries in a row; a VM that was stable ends the row"},
 	{FIELD(recovery, backoff), .type = OPTION_DURATION, .fallback = "1s", .min = 0, .max = DURATION_MAX,
 		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at "
 			"most"},
+	{FIELD(recovery, stable), .type = OPTION_DURATION, .fallback = "60s", .min = NSEC_PER_MSEC,
+		.max = DURATION_MAX,
+		.help = "a VM is stable when it has run for so long after it was ready, or at all if no VM "
+			"of "
+			"this guest was ever ready"},
 	{FIELD(recovery, concurrent), .type = OPTION_BOOL, .fallback = "yes",
 		.help = "start the recovery VM beside the dump; no: after it"},
 	{FIELD(recovery, handover), .type = OPTION_CHOICE, .fallback = "gated", .choice = handover_name,

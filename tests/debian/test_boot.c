@@ -123,8 +123,10 @@ START_TEST(a_reboot_starts_a_new_vm_and_is_no_crash)
 }
 END_TEST
 
-START_TEST(sigterm_presses_the_power_button_and_the_guest_powers_off)
+/* Both ways, one for each kernel. */
+START_TEST(sigterm_and_ctl_stop_press_the_power_button_and_the_guest_powers_off)
 {
+	struct output output;
 	struct guest guest;
 	struct run run;
 
@@ -133,7 +135,13 @@ START_TEST(sigterm_presses_the_power_button_and_the_guest_powers_off)
 		return;
 	run_start(&run, &guest);
 	run_await_said(&run, "test: waits for the power button");
-	run_signal(&run, SIGTERM);
+	if (_i) {
+		run_signal(&run, SIGTERM);
+	} else {
+		run_minivmm(&run, &output, arg("ctl"), arg("--json"), run.dump_dir, arg("stop"), NULL);
+		run_assert(&run, !output.code && strstr(output.out, "\"button\":true"), "ctl stop: %d %s%s",
+			output.code, output.out, output.err);
+	}
 	run_ends(&run, CODE_OK);
 	run_count(&run, "power-button", 1);
 	run_count(&run, "power-off", 1);
@@ -156,7 +164,7 @@ Suite *suite_boot(void)
 	tcase_add_loop_test(tcase, a_burst_on_the_console_is_complete, 0, 1);
 	tcase_add_loop_test(tcase, a_reboot_starts_a_new_vm_and_is_no_crash, 0, NR_KERNELS);
 	tcase_add_loop_test(
-		tcase, sigterm_presses_the_power_button_and_the_guest_powers_off, 0, NR_KERNELS);
+		tcase, sigterm_and_ctl_stop_press_the_power_button_and_the_guest_powers_off, 0, NR_KERNELS);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/kvm/test_rows.c - crashes that come while the last one is not over yet: each generation gets its own
- * dump, in order, and none is lost.
+ * dump, in order, and none is lost; and which crashes make a row.
  */
 #include "tests/kvm/run.h"
 #include "tests/kvm/suites.h"
@@ -182,6 +182,72 @@ START_TEST(ten_crashes_within_a_quota_leave_the_newest_dumps)
 }
 END_TEST
 
+/* ---- which crashes make a row (recovery.stable) ------------------------------------------------ */
+
+START_TEST(vms_of_a_guest_that_never_reports_ready_are_stable_after_a_while)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	/* five crashes, where a row may have two; a pause would last longer than a run may */
+	run_start(&run, &(struct guest){.cmdline = "scenario=panic-call delay=600 generations=5",
+				.more = "[recovery]\nmax = 2\nbackoff = 10m\nstable = 300ms"});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", 5);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_vm_that_is_not_ready_is_not_stable_if_the_guest_has_been_ready_before)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run,
+		&(struct guest){
+			.cmdline = "scenario=ready-panic on-recovery=panic-call delay=600 generations=9",
+			.more = "[recovery]\nmax = 2\nbackoff = 0\nstable = 300ms"});
+	run_ends(&run, CODE_CRASHED);
+	run_count(&run, "crash", 3);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_vm_that_hangs_at_once_is_not_stable_however_late_that_is_seen)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=hang generations=9",
+			.more = "[vm]\nwatchdog = 2s\n[recovery]\nmax = 1\nbackoff = 0\nstable = 1500ms"});
+	run_ends(&run, CODE_CRASHED);
+	run_count(&run, "crash", 2);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_timeline_does_not_wait_for_ever_for_a_guest_that_never_reports_ready)
+{
+	const char *timeline;
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref on-recovery=hang",
+				.more = "[recovery]\nstable = 1s"});
+	timeline = run_await(&run, "timeline", 0);
+	run_assert(&run,
+		event_ns(timeline) >= event_ns(run_event(&run, "run", 1)) + NSEC_PER_SEC &&
+			!strstr(timeline, "\"ready\""),
+		"too early, or ready: %s", timeline);
+	run_count(&run, "crash", 1);
+	run_signal(&run, SIGTERM);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "timeline", 1);
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_rows(void)
 {
 	Suite *suite = suite_create("rows");
@@ -194,6 +260,10 @@ Suite *suite_rows(void)
 		tcase, recovery_vms_that_crash_in_their_first_instruction_are_dumped_and_their_row_ends);
 	tcase_add_test(tcase, ten_crashes_in_a_row_have_ten_dumps);
 	tcase_add_test(tcase, ten_crashes_within_a_quota_leave_the_newest_dumps);
+	tcase_add_test(tcase, vms_of_a_guest_that_never_reports_ready_are_stable_after_a_while);
+	tcase_add_test(tcase, a_vm_that_is_not_ready_is_not_stable_if_the_guest_has_been_ready_before);
+	tcase_add_test(tcase, a_vm_that_hangs_at_once_is_not_stable_however_late_that_is_seen);
+	tcase_add_test(tcase, a_timeline_does_not_wait_for_ever_for_a_guest_that_never_reports_ready);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -15,7 +15,8 @@ START_TEST(a_file_may_set_every_key)
 		"= 1G\n"
 		"vcpus = 4\nwatchdog = 5s\n\n[dump]\nenabled = no\ndir = /dev/shm/x\nhuge_pages = off\n"
 		"strategy = vmapp\nselect = all\nchunk = 4M\nworkers = 3\n[recovery]\nenabled: no\n"
-		"kernel=/boot/r\ncmdline = quiet\nmax = 9\nbackoff = 250ms\n[console]\noutput = none ; "
+		"kernel=/boot/r\ncmdline = quiet\nmax = 9\nbackoff = 250ms\nstable = 2m\n[console]\noutput "
+		"= none ; "
 		"nobody reads it\n");
 	ck_assert_str_eq(config.vm.name, "web-1");
 	ck_assert_str_eq(config.vm.kernel, "/boot/k");
@@ -33,6 +34,7 @@ START_TEST(a_file_may_set_every_key)
 	ck_assert_str_eq(config.recovery.cmdline, "quiet");
 	ck_assert_uint_eq(config.recovery.max, 9);
 	ck_assert_uint_eq(config.recovery.backoff, 250 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(config.recovery.stable, 120 * NSEC_PER_SEC);
 	ck_assert_str_eq(config.console.output, "none");
 }
 END_TEST

@@ -84,6 +84,7 @@ START_TEST(a_minimal_file_gets_the_documented_defaults)
 	ck_assert_uint_eq(config.dump.workers, 0);
 	ck_assert_uint_eq(config.recovery.max, 5);
 	ck_assert_uint_eq(config.recovery.backoff, NSEC_PER_SEC);
+	ck_assert_uint_eq(config.recovery.stable, 60 * NSEC_PER_SEC);
 	ck_assert(config.dump.enabled && config.recovery.enabled);
 }
 END_TEST
