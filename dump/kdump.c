@@ -58,6 +58,8 @@ struct page_desc {
 };
 VMCORE_SIZE_ASSERT(page_desc, 24);
 
+/* our choice: 16 TiB of guest-physical addresses; a bitmap has a bit for each page */
+#define FRAMES_MAX (1ull << 32)
 /* our choices: pages that are read together, descriptors and bytes that are written together */
 #define GROUP ZERO_PAGES_MAX
 #define DESCS 4096
@@ -111,7 +113,7 @@ static int find_pages(struct writer *w)
 		end = u64_max(end, core->segments[i].gpa + core->segments[i].size);
 	w->frames = end / PAGE_SIZE_4K;
 	w->bitmap_blocks = (w->frames + 8 * BLOCK - 1) / (8 * BLOCK);
-	if (!w->frames || w->bitmap_blocks > UINT32_MAX / 4)
+	if (!w->frames || w->frames > FRAMES_MAX)
 		return -EFBIG;
 	w->memory = calloc(w->bitmap_blocks, BLOCK);
 	w->kept = calloc(w->bitmap_blocks, BLOCK);

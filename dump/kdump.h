@@ -25,7 +25,7 @@ struct kdump_progress {
 
 /*
  * kdump_write - @reader, a complete or foreign dump, into the empty file @fd.
- * Errors: -EFBIG for memory beyond what the format can count (2^31 frames a bitmap block); -ENOMEM; -errno.
+ * Errors: -EFBIG for memory beyond 16 TiB; -ENOMEM; -errno.
  */
 int warn_unused kdump_write(struct reader *reader, int fd, const struct kdump_progress *progress);
 

@@ -104,13 +104,16 @@ static void expand(
 
 	at += name_length(at, &tokens);
 	*ret_type = '?';
-	for (size_t i = 0; i < tokens; i++) {
-		for (const char *c = symbols->tokens + symbols->index[at[i]]; *c; c++) {
+	/* tokens may be as long as their table: what has no room is not looked at */
+	for (size_t i = 0; i < tokens && len + 1 < LINUX_SYMBOL_NAME_MAX; i++) {
+		const char *c = symbols->tokens + symbols->index[at[i]];
+
+		for (; *c && len + 1 < LINUX_SYMBOL_NAME_MAX; c++) {
 			char plain = *c > ' ' && *c <= '~' ? *c : '?';
 
 			if (first)
 				*ret_type = plain;
-			else if (len + 1 < LINUX_SYMBOL_NAME_MAX)
+			else
 				name[len++] = plain;
 			first = false;
 		}
@@ -200,27 +203,34 @@ const char *linux_symbols_load(struct linux_kernel *kernel, struct linux_symbols
 	return NULL;
 }
 
-bool linux_symbols_find(const struct linux_symbols *symbols, uint64_t address, struct linux_symbol *ret)
+/* How many addresses are below @address. */
+static uint32_t count_below(const struct linux_symbols *symbols, uint64_t address)
 {
 	uint32_t low = 0,
-		 high = symbols->nr; /* those below low are at or below @address, from high on above */
-	uint32_t first;
+		 high = symbols->nr; /* those before low are below @address, those from high on are not */
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (symbols->addresses[middle] <= address)
+		if (symbols->addresses[middle] < address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low)
+	return low;
+}
+
+bool linux_symbols_find(const struct linux_symbols *symbols, uint64_t address, struct linux_symbol *ret)
+{
+	uint32_t next = address == UINT64_MAX ? symbols->nr : count_below(symbols, address + 1);
+	uint32_t first;
+
+	if (!next)
 		return false;
 	/* of several at one address the first, which is the best known */
-	for (first = low - 1; first && symbols->addresses[first - 1] == symbols->addresses[low - 1];)
-		first--;
+	first = count_below(symbols, symbols->addresses[next - 1]);
 	ret->address = symbols->addresses[first];
-	ret->size = low < symbols->nr ? symbols->addresses[low] - ret->address : 0;
+	ret->size = next < symbols->nr ? symbols->addresses[next] - ret->address : 0;
 	expand(symbols, first, &ret->type, ret->name);
 	return true;
 }

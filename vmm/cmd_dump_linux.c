@@ -33,11 +33,15 @@ static int open_kernel(
 
 static uint64_t print_log(struct linux_log *log, struct linux_log_record *record, char *line)
 {
-	uint64_t nr = 0;
+	uint64_t nr = 0,
+		 left = 1ull << log->size_bits; /* records that share their text could go on for days */
 
 	for (uint64_t id = log->first; id < log->end; id++) {
 		if (!linux_log_read(log, id, record))
 			continue;
+		if (record->len > left)
+			break;
+		left -= record->len;
 		fwrite(line, 1, linux_log_format(record, line, LINUX_LOG_LINE_MAX + 64), stdout);
 		nr++;
 	}
