@@ -8,10 +8,12 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/log.h"
+#include "dump/linux_find.h"
 #include "dump/linux_kernel.h"
 #include "dump/linux_report.h"
 #include "dump/pagewalk.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Intel SDM vol. 1 3.3.7.1: addresses of the upper half, where Linux and most other kernels live */
@@ -19,7 +21,7 @@
 
 /*
  * Looking for VMCOREINFO in the memory of a guest that cannot have it would cost each crash some
- * milliseconds for each GiB.  A kernel in the upper half has its interrupt table there, or was there last
+ * milliseconds.  A kernel in the upper half has its interrupt table there, or was there last
  * if it has thrown that away to reset the machine.
  */
 static bool may_be_linux(const struct dump_record *record)
@@ -32,6 +34,27 @@ static bool may_be_linux(const struct dump_record *record)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * First where it usually is, then by the kernel's pointer to it: in all of memory it would be a page fault for
+ * each page.  All vCPUs have the same kernel, so the first one that has an image mapped tells.
+ * As vmcoreinfo_scan().
+ */
+static int find_info(struct dump_engine *engine, const struct guest_view *view)
+{
+	const struct dump_record *record = engine->record;
+	int r = vmcoreinfo_scan(view, engine->workers, VMCOREINFO_QUICK_PAGES, linux_kernel_accepts,
+		(void *)(uintptr_t)view, &engine->vmcoreinfo);
+	int found = r ? r : -ENOENT;
+
+	for (uint32_t i = 0; found == -ENOENT && i < record->nr_cpus; i++) {
+		const struct dump_cpu *cpu = &record->cpus[i];
+
+		if (cpu->saved && cpu->cr[0] & PAGEWALK_CR0_PG && cpu->cr[4] & PAGEWALK_CR4_PAE)
+			found = linux_find_info(view, cpu->cr[3], cpu->cr[4], &engine->vmcoreinfo);
+	}
+	return found == -ENOENT ? 0 : found;
 }
 
 void engine_look_at_guest(struct dump_engine *engine)
@@ -48,7 +71,7 @@ void engine_look_at_guest(struct dump_engine *engine)
 	record->vmcoreinfo_len = 0;
 	if (!may_be_linux(record))
 		return;
-	r = vmcoreinfo_scan(&view, engine->workers, linux_kernel_accepts, &view, &engine->vmcoreinfo);
+	r = find_info(engine, &view);
 	if (r < 0)
 		log_debug("looking for VMCOREINFO: %s", strerror(-r));
 	memcpy(record->vmcoreinfo, engine->vmcoreinfo.text, engine->vmcoreinfo.len);

@@ -23,6 +23,12 @@
 /* our choice: shorter ones name nothing that is of use */
 #define VMCOREINFO_TEXT_MIN 64
 
+/*
+ * our choice: pages of RAM that a dump looks at before it asks the kernel (dump/linux_find.h).  It usually is in the
+ * first one or two windows, and to look at as many pages as this costs some milliseconds at most.
+ */
+#define VMCOREINFO_QUICK_PAGES 8192
+
 struct vmcoreinfo {
 	size_t len;                         /* 0 = none */
 	char text[VMCOREINFO_TEXT_MAX + 1]; /* NUL-terminated; printable ASCII and newlines alone */
@@ -41,9 +47,10 @@ typedef bool vmcoreinfo_accept_fn(void *arg, const struct vmcoreinfo *info);
  * vmcoreinfo_scan - look for it at the start of every page of RAM that has memory behind it.  A kernel
  * has it where its allocator began: the last segment is looked at first, each from both ends.
  * @accept: NULL takes the first one.  What is refused is looked behind.  @workers: threads, 1 or more.
+ * @pages_max: pages that are looked at, about; UINT64_MAX = all of them, which takes long in vain.
  * Result: 1 and *ret; 0 if there is none, *ret is then the first that was refused, or empty; or -errno.
  */
-int warn_unused vmcoreinfo_scan(const struct guest_view *view, uint32_t workers,
+int warn_unused vmcoreinfo_scan(const struct guest_view *view, uint32_t workers, uint64_t pages_max,
 	vmcoreinfo_accept_fn *accept, void *arg, struct vmcoreinfo *ret);
 
 /*

@@ -35,8 +35,10 @@ struct scan {
 	const unsigned char *ram; /* the region's RAM, mapped shared: holes are never touched */
 	vmcoreinfo_accept_fn *accept;
 	void *arg;
-	_Atomic uint64_t next; /* number of the next window */
-	_Atomic int error;     /* the first one */
+	uint64_t pages_max;
+	_Atomic uint64_t pages; /* looked at */
+	_Atomic uint64_t next;  /* number of the next window */
+	_Atomic int error;      /* the first one */
 	_Atomic bool done;
 	pthread_mutex_t lock; /* guards the rest, and calls of @accept */
 	bool accepted;
@@ -82,6 +84,7 @@ static void consider(struct scan *scan, uint64_t gpa)
 /* RAM offsets [@start, @end) have memory behind them. */
 static int look(struct scan *scan, const struct dump_segment *seg, uint64_t start, uint64_t end)
 {
+	uint64_t pages = (end - start) / PAGE_SIZE_4K;
 	const uint32_t *first;
 
 	/* before 5.14 refused: the pages are then mapped as they are read */
@@ -93,6 +96,8 @@ static int look(struct scan *scan, const struct dump_segment *seg, uint64_t star
 		if (__atomic_load_n(first, __ATOMIC_RELAXED) == wanted.namesz)
 			consider(scan, seg->gpa + (off - seg->off));
 	}
+	if (atomic_fetch_add(&scan->pages, pages) + pages >= scan->pages_max)
+		atomic_store(&scan->done, true);
 	return 0;
 }
 
@@ -184,11 +189,15 @@ static void run_threads(struct scan *scan, uint32_t workers)
 		pthread_join(threads[--nr], NULL);
 }
 
-int vmcoreinfo_scan(const struct guest_view *view, uint32_t workers, vmcoreinfo_accept_fn *accept,
-	void *arg, struct vmcoreinfo *ret)
+int vmcoreinfo_scan(const struct guest_view *view, uint32_t workers, uint64_t pages_max,
+	vmcoreinfo_accept_fn *accept, void *arg, struct vmcoreinfo *ret)
 {
-	struct scan scan = {
-		.view = view, .accept = accept, .arg = arg, .ret = ret, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct scan scan = {.view = view,
+		.pages_max = pages_max,
+		.accept = accept,
+		.arg = arg,
+		.ret = ret,
+		.lock = PTHREAD_MUTEX_INITIALIZER};
 	void *ram = mmap(NULL, view->layout->ram, PROT_READ, MAP_SHARED | MAP_NORESERVE, view->fd,
 		(off_t)view->layout->head);
 

@@ -10,6 +10,7 @@
 #include "tests/fuzz/guest.h"
 
 #include "dump/bitmap.h"
+#include "dump/linux_find.h"
 #include "dump/linux_log.h"
 #include "dump/linux_pages.h"
 #include "dump/linux_report.h"
@@ -159,6 +160,14 @@ static void check_symbols(struct linux_kernel *kernel)
 	linux_symbols_free(symbols);
 }
 
+static void check_pointer(const struct mini *mini, const struct guest_view *view)
+{
+	struct vmcoreinfo info;
+
+	if (linux_find_info(view, MINI_IMAGE_PHYS, mini->levels5 ? PAGEWALK_CR4_LA57 : 0, &info) == 1)
+		must(info.len >= VMCOREINFO_TEXT_MIN, "what is found is a text");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct linux_kernel kernel;
@@ -178,6 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (level & 0x80)
 			check_symbols(&kernel);
 	}
+	if ((level & 0x60) == 0x60) /* up to 128 MiB of image: not every time */
+		check_pointer(mini, &view);
 	change_back(mini);
 	return 0;
 }

@@ -33,7 +33,7 @@ void mini_guest_sync(struct mini_guest *guest)
 const char *mini_guest_open(struct mini_guest *guest)
 {
 	mini_guest_sync(guest);
-	if (vmcoreinfo_scan(&guest->view, 1, NULL, NULL, &guest->info) != 1)
+	if (vmcoreinfo_scan(&guest->view, 1, UINT64_MAX, NULL, NULL, &guest->info) != 1)
 		return "no VMCOREINFO";
 	return linux_kernel_init(&guest->kernel, &guest->view, &guest->info);
 }

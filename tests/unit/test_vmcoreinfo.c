@@ -3,7 +3,11 @@
 #include "tests/unit/mini_guest.h"
 #include "tests/unit/suites.h"
 
+#include "dump/base/io.h"
+#include "dump/linux_find.h"
+
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +124,7 @@ END_TEST
 
 START_TEST(it_is_found_in_memory_as_the_kernel_wrote_it)
 {
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1 + (uint32_t)_i, NULL, NULL, &info), 1);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1 + (uint32_t)_i, UINT64_MAX, NULL, NULL, &info), 1);
 	ck_assert_str_eq(info.text, guest.mini.info);
 	ck_assert_uint_eq(info.len, strlen(guest.mini.info));
 }
@@ -148,7 +152,7 @@ START_TEST(what_looks_like_it_is_not_taken)
 	memcpy(elsewhere + 5 * PAGE_SIZE_4K, copy, PAGE_SIZE_4K); /* another type */
 	elsewhere[5 * PAGE_SIZE_4K + 8] = 1;
 	mini_guest_sync(&guest);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, NULL, NULL, &info), 0);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, NULL, NULL, &info), 0);
 	ck_assert_uint_eq(info.len, 0);
 	free(copy);
 }
@@ -165,11 +169,11 @@ START_TEST(a_note_that_memory_ends_in_is_not_taken)
 	memset(note, 0, PAGE_SIZE_4K);
 	memcpy(last + 4, &len, sizeof(len));
 	mini_guest_sync(&guest);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, NULL, NULL, &info), 0);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, NULL, NULL, &info), 0);
 	len--;
 	memcpy(last + 4, &len, sizeof(len));
 	mini_guest_sync(&guest);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, NULL, NULL, &info), 1);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, NULL, NULL, &info), 1);
 	ck_assert_uint_eq(info.len, len);
 }
 END_TEST
@@ -183,12 +187,14 @@ START_TEST(the_one_of_the_kernel_that_is_there_is_preferred)
 	memcpy(stale, note, PAGE_SIZE_4K);
 	memcpy(stale + 24 + strlen("OSRELEASE=6."), "0", 1);
 	mini_guest_sync(&guest);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, linux_kernel_accepts, &guest.view, &info), 1);
+	ck_assert_int_eq(
+		vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, linux_kernel_accepts, &guest.view, &info), 1);
 	ck_assert_str_eq(info.text, guest.mini.info);
 
 	memset(note, 0, PAGE_SIZE_4K);
 	mini_guest_sync(&guest);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, linux_kernel_accepts, &guest.view, &info), 0);
+	ck_assert_int_eq(
+		vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, linux_kernel_accepts, &guest.view, &info), 0);
 	ck_assert_msg(
 		strstr(info.text, "OSRELEASE=6.0.0-mini"), "the refused one is told: %.30s", info.text);
 }
@@ -200,9 +206,82 @@ START_TEST(looking_for_it_allocates_nothing)
 
 	ck_assert_int_eq(ftruncate(guest.view.fd, 0), 0);
 	ck_assert_int_eq(ftruncate(guest.view.fd, (off_t)dump_layout_file_size(&guest.mini.layout)), 0);
-	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, NULL, NULL, &info), 0);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, UINT64_MAX, NULL, NULL, &info), 0);
 	ck_assert_int_eq(fstat(guest.view.fd, &st), 0);
 	ck_assert_int_eq(st.st_blocks, 0);
+}
+END_TEST
+
+START_TEST(no_more_is_looked_at_than_is_allowed)
+{
+	/* the note is in the first segment, which is looked at after the last one: of 1 MiB */
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, 200, NULL, NULL, &info), 0);
+	ck_assert_int_eq(vmcoreinfo_scan(&guest.view, 1, 600, NULL, NULL, &info), 1);
+}
+END_TEST
+
+/* CR3 of the kernel, of one that has an address space identifier, and of a process with tables of its own */
+static const uint64_t roots[] = {MINI_IMAGE_PHYS, MINI_IMAGE_PHYS | 0x123, MINI_IMAGE_PHYS | 0x1803};
+
+START_TEST(it_is_found_by_the_kernels_own_pointer)
+{
+	const struct guest_view *view = &guest.view;
+
+	ck_assert_int_eq(linux_find_info(view, roots[_i], 0, &info), 1);
+	ck_assert_str_eq(info.text, guest.mini.info);
+	mini_guest_fini(&guest);
+	mini_guest_init(&guest, MINI_6_12, true);
+	ck_assert_int_eq(linux_find_info(view, roots[_i], PAGEWALK_CR4_LA57, &info), 1);
+	ck_assert_str_eq(info.text, guest.mini.info);
+}
+END_TEST
+
+START_TEST(without_the_pointer_the_kernel_is_known_not_to_have_it)
+{
+	uint64_t *pointer = mini_at(&guest.mini, MINI_NOTE_POINTER);
+
+	info.len = 0;
+	*pointer += PAGE_SIZE_4K; /* something else */
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, roots[_i], 0, &info), 0);
+	*pointer = MINI_NOTE_PHYS; /* no address of the direct map */
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, roots[_i], 0, &info), 0);
+	*pointer = MINI_DIRECT + MINI_NOTE_PHYS;
+	memset(mini_at(&guest.mini, MINI_UTS), 'x', 256); /* another kernel's */
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, roots[_i], 0, &info), 0);
+	ck_assert_uint_eq(info.len, 0);
+}
+END_TEST
+
+START_TEST(who_maps_nothing_where_linux_is_has_no_kernel)
+{
+	/* an empty table; a table that is no RAM; 4-level tables taken for 5-level ones map nothing there */
+	memset(mini_phys(&guest.mini, MINI_HOLE_END), 0, PAGE_SIZE_4K);
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, MINI_HOLE_END, 0, &info), -ENOENT);
+	ck_assert_int_eq(linux_find_info(&guest.view, MINI_HOLE_START, 0, &info), -ENOENT);
+	ck_assert_int_eq(linux_find_info(&guest.view, MINI_IMAGE_PHYS, PAGEWALK_CR4_LA57, &info), -ENOENT);
+}
+END_TEST
+
+/* All that there may be of an image, the same page again and again, every word of it a pointer. */
+START_TEST(a_hostile_image_is_not_followed_for_long)
+{
+	uint64_t *page = mini_phys(&guest.mini, MINI_HOLE_END), *table = page + 512, *top = page + 1024;
+	uint64_t top_phys = MINI_HOLE_END + 2 * PAGE_SIZE_4K;
+	uint64_t start = clock_mono_ns();
+
+	for (unsigned i = 0; i < 512; i++) {
+		page[i] = MINI_DIRECT + (uint64_t)i * PAGE_SIZE_4K;
+		table[i] = MINI_HOLE_END | 1;
+		/* 511 and 510 lead to the image, and are the same table at each level */
+		top[i] = (i < 510 ? MINI_HOLE_END + PAGE_SIZE_4K : top_phys) | 1;
+	}
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, top_phys, 0, &info), 0);
+	ck_assert_uint_lt(clock_mono_ns() - start, 5 * NSEC_PER_SEC);
 }
 END_TEST
 
@@ -211,6 +290,7 @@ Suite *suite_vmcoreinfo(void)
 	Suite *suite = suite_create("vmcoreinfo");
 	TCase *text = tcase_create("text");
 	TCase *scan = tcase_create("scan");
+	TCase *find = tcase_create("find");
 
 	tcase_add_test(text, values_are_found_by_kind_and_whole_name);
 	tcase_add_loop_test(text, what_is_no_number_is_absent, 0, ARRAY_LEN(no_numbers));
@@ -224,6 +304,14 @@ Suite *suite_vmcoreinfo(void)
 	tcase_add_test(scan, a_note_that_memory_ends_in_is_not_taken);
 	tcase_add_test(scan, the_one_of_the_kernel_that_is_there_is_preferred);
 	tcase_add_test(scan, looking_for_it_allocates_nothing);
+	tcase_add_test(scan, no_more_is_looked_at_than_is_allowed);
 	suite_add_tcase(suite, scan);
+	tcase_add_checked_fixture(find, setup, teardown);
+	tcase_add_loop_test(find, it_is_found_by_the_kernels_own_pointer, 0, ARRAY_LEN(roots));
+	tcase_add_loop_test(
+		find, without_the_pointer_the_kernel_is_known_not_to_have_it, 0, ARRAY_LEN(roots));
+	tcase_add_test(find, who_maps_nothing_where_linux_is_has_no_kernel);
+	tcase_add_test(find, a_hostile_image_is_not_followed_for_long);
+	suite_add_tcase(suite, find);
 	return suite;
 }

@@ -473,6 +473,7 @@ void mini_init(struct mini *mini, enum mini_kernel kernel, bool levels5)
 	}
 	release = (char *)mini_at(mini, MINI_UTS + 4) + 2 * 65;
 	snprintf(release, 65, "%s", names[kernel].release);
+	put64(mini, MINI_NOTE_POINTER, MINI_DIRECT + MINI_NOTE_PHYS);
 	make_log(mini);
 	make_symbols(mini);
 	mini_write_info(mini, NULL);

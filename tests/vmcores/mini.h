@@ -33,6 +33,7 @@
 #define MINI_VMEMMAP 0xffffea0000000000ull
 #define MINI_NOTE_PHYS 0x60000ull
 #define MINI_UTS (MINI_IMAGE + 0x1000)
+#define MINI_NOTE_POINTER (MINI_IMAGE + 0x1800) /* where the kernel keeps the note's address */
 #define MINI_LOG (MINI_IMAGE + 0x2000)
 #define MINI_SYMBOLS (MINI_IMAGE + 0x10000)
 #define MINI_STACK (MINI_IMAGE + 0x18000)

@@ -11,6 +11,7 @@
  */
 #include "dump/base/io.h"
 #include "dump/engine.h"
+#include "dump/linux_find.h"
 #include "dump/reader.h"
 #include "dump/select.h"
 #include "dump/sink.h"
@@ -116,35 +117,78 @@ static bool refuse(void *arg, const struct vmcoreinfo *info)
 	return false;
 }
 
-/* One worker each: VMCOREINFO found; looked for in vain; struct page of all of memory at level 31. */
-static int measure(int region_fd, const struct dump_layout *layout)
+static uint64_t since(uint64_t start)
 {
-	const struct guest_view view = {.fd = region_fd, .layout = layout};
-	uint64_t *drop = calloc(layout->ram / PAGE_SIZE_4K / 64 + 1, 8);
+	return clock_mono_ns() - start;
+}
+
+/* Makes every note VMCOREINFO in memory unrecognizable. */
+static void destroy_notes(const struct guest_view *view)
+{
+	static const char zeros[24];
+	char head[24];
+
+	for (uint64_t off = view->layout->head; off < view->layout->head + view->layout->ram;
+		off += PAGE_SIZE_4K)
+		if (!io_pread_full(view->fd, head, sizeof(head), off) &&
+			!memcmp(head + 12, "VMCOREINFO", 11) &&
+			io_pwrite_full(view->fd, zeros, sizeof(zeros), off))
+			die("writing the region", -errno);
+}
+
+/*
+ * One worker each: VMCOREINFO found by a scan, and by the kernel's pointer; struct page of all of memory at
+ * level 31; then without the note: the kernel asked in vain, what a dump does in vain, and all of memory looked at.
+ */
+static int measure(int region_fd, const struct dump_record *record)
+{
+	const struct guest_view view = {.fd = region_fd, .layout = &record->layout};
+	const uint64_t *cr = record->cpus[record->crash_cpu].cr;
+	uint64_t bytes = record->layout.ram / PAGE_SIZE_4K / 8;
+	uint64_t *drop = calloc(bytes / 8 + 1, 8);
 	struct linux_kernel *kernel = malloc(sizeof(*kernel));
-	uint64_t find[RUNS], search[RUNS], mark[RUNS], counts[LINUX_REASONS];
-	struct vmcoreinfo info, none;
+	uint64_t times[6][RUNS], counts[LINUX_REASONS], start;
+	struct vmcoreinfo info;
 
 	for (int i = 0; i < RUNS; i++) {
-		uint64_t start = clock_mono_ns();
-
-		if (vmcoreinfo_scan(&view, 1, linux_kernel_accepts, (void *)(uintptr_t)&view, &info) != 1 ||
+		start = clock_mono_ns();
+		if (vmcoreinfo_scan(&view, 1, UINT64_MAX, linux_kernel_accepts, (void *)(uintptr_t)&view,
+			    &info) != 1 ||
 			linux_kernel_init(kernel, &view, &info))
 			die("no kernel", 0);
-		find[i] = clock_mono_ns() - start;
+		times[0][i] = since(start);
 		start = clock_mono_ns();
-		if (vmcoreinfo_scan(&view, 1, refuse, NULL, &none))
-			die("scan", 0);
-		search[i] = clock_mono_ns() - start;
-		memset(drop, 0, layout->ram / PAGE_SIZE_4K / 8);
+		if (linux_find_info(&view, cr[3], cr[4], &info) != 1)
+			die("the kernel's pointer", 0);
+		times[1][i] = since(start);
+		memset(drop, 0, bytes);
 		start = clock_mono_ns();
 		if (linux_pages_mark(kernel, 31, 1, drop, counts))
 			die("classification", 0);
-		mark[i] = clock_mono_ns() - start;
+		times[2][i] = since(start);
 	}
-	tell_times("found", find);
-	tell_times("all looked at", search);
-	tell_times("classified", mark);
+	destroy_notes(&view);
+	for (int i = 0; i < RUNS; i++) {
+		start = clock_mono_ns();
+		if (linux_find_info(&view, cr[3], cr[4], &info))
+			die("a pointer to what is not there", 0);
+		times[3][i] = since(start);
+		start = clock_mono_ns();
+		if (vmcoreinfo_scan(&view, 1, VMCOREINFO_QUICK_PAGES, refuse, NULL, &info) ||
+			linux_find_info(&view, cr[3], cr[4], &info))
+			die("what is not there", 0);
+		times[5][i] = since(start);
+		start = clock_mono_ns();
+		if (vmcoreinfo_scan(&view, 1, UINT64_MAX, refuse, NULL, &info))
+			die("scan", 0);
+		times[4][i] = since(start);
+	}
+	tell_times("found", times[0]);
+	tell_times("pointer found", times[1]);
+	tell_times("classified", times[2]);
+	tell_times("kernel has none", times[3]);
+	tell_times("in vain", times[5]);
+	tell_times("all looked at", times[4]);
 	return 0;
 }
 
@@ -187,7 +231,7 @@ int main(int argc, char **argv)
 	copy_memory(reader, &record->layout, engine.region_fd);
 	reader_close(reader);
 	if (timing)
-		return measure(engine.region_fd, &record->layout);
+		return measure(engine.region_fd, record);
 	r = dump_engine_run(&engine);
 	if (r)
 		die(engine.why, 0);
