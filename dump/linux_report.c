@@ -104,6 +104,7 @@ void linux_report_make(struct linux_report *report, struct linux_kernel *kernel)
 	memset(report, 0, sizeof(*report));
 	report->cpu = -1;
 	vmcoreinfo_string(&kernel->info, "OSRELEASE", report->release, sizeof(report->release));
+	(void)vmcoreinfo_hex(&kernel->info, NULL, "KERNELOFFSET", &report->offset);
 	if (record)
 		why = linux_log_open(&log, kernel);
 	if (why)

@@ -24,6 +24,7 @@ struct linux_report {
 	uint64_t uptime_ns; /* of the last line of its log; 0 = not known */
 	int32_t cpu;        /* that the log says panicked; -1 = not known */
 	uint32_t pad;
+	uint64_t offset;   /* by which the kernel's addresses are above those it was linked for (KASLR) */
 	char release[72];  /* "" = not known, as the next two */
 	char panic[256];   /* what follows "Kernel panic - not syncing: " in its last such line */
 	char trouble[128]; /* why there is no log */

@@ -6,6 +6,7 @@
 #include "dump/base/io.h"
 #include "dump/lz4_writer.h"
 #include "dump/publish.h"
+#include "dump/save_virtual.h"
 #include "dump/zero_pages.h"
 
 #include <errno.h>
@@ -70,6 +71,13 @@ static int save_elf(struct reader *reader, int fd, const struct kdump_progress *
 		}
 	}
 	return r;
+}
+
+static int save_virtual(struct reader *reader, int fd, const struct kdump_progress *progress)
+{
+	int r = save_elf(reader, fd, progress);
+
+	return r ? r : save_virtual_add(reader, fd);
 }
 
 /* ---- lz4 ------------------------------------------------------------------------------------------------ */
@@ -139,6 +147,11 @@ static int write_lz4(struct reader *reader, struct lz4_writer *writer, struct ch
 	return r ? r : patch(reader, writer, trailer->head + trailer->ram, trailer->file_size);
 }
 
+static const char *check_lz4(struct reader *reader)
+{
+	return reader->kind == READER_FOREIGN ? "not a dump of minivmm's, which format lz4 is for" : NULL;
+}
+
 static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *progress)
 {
 	const struct vmcore_trailer *trailer = &reader->trailer;
@@ -175,9 +188,12 @@ static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *
 /* ---- all ------------------------------------------------------------------------------------------------ */
 
 const struct save_format save_formats[] = {
-	{"elf", ".vmcore", "an ELF file with holes, as it is in memory", save_elf},
-	{"lz4", ".vmcore.lz4", "a standard LZ4 file of that", save_lz4},
-	{"kdump", ".kdump", "a kdump file with zlib pages, for crash, drgn and makedumpfile", kdump_write},
+	{"elf", ".vmcore", "an ELF file with holes, as it is in memory", NULL, save_elf},
+	{"lz4", ".vmcore.lz4", "a standard LZ4 file of that", check_lz4, save_lz4},
+	{"kdump", ".kdump", "a kdump file with zlib pages, for crash, drgn and makedumpfile", NULL,
+		kdump_write},
+	{"virtual", ".virtual", "the ELF file with the virtual addresses of a Linux kernel, for gdb",
+		save_virtual_check, save_virtual},
 };
 const size_t save_nr_formats = ARRAY_LEN(save_formats);
 
@@ -228,14 +244,16 @@ int dump_save(struct reader *reader, const char *dir, const struct save_format *
 {
 	char base[NAME_MAX - 16], name[NAME_MAX];
 	autoclose int dir_fd = -1;
+	const char *wrong;
 	int r;
 
 	if (reader->kind != READER_COMPLETE && reader->kind != READER_FOREIGN) {
 		snprintf(why, why_size, "not complete: minivmm dump salvage makes a whole dump of it");
 		return -EINVAL;
 	}
-	if (reader->kind == READER_FOREIGN && format->write == save_lz4) {
-		snprintf(why, why_size, "not a dump of minivmm's, which format lz4 is for");
+	wrong = format->check ? format->check(reader) : NULL;
+	if (wrong) {
+		snprintf(why, why_size, "%s", wrong);
 		return -EINVAL;
 	}
 	r = base_name(reader, base, sizeof(base));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dump/save.h - copies a finished dump to another directory, in one of the formats of a const table: elf, lz4,
- * kdump.  The copy has no name before all of it is on the disk.
+ * kdump, virtual.  The copy has no name before all of it is on the disk.
  *
  * Holes stay holes, pages of zeros become some.  Through pread and pwrite alone: a full disk is an error.
  * Locks: none.
@@ -18,6 +18,8 @@ struct save_format {
 	const char *name;   /* as in --format */
 	const char *suffix; /* of the file's name */
 	const char *help;
+	/* Why the format is not for @reader (static text), or NULL.  NULL: it is for every one. */
+	const char *(*check)(struct reader *reader);
 	/* Writes @reader into the empty file @fd.  0 or -errno. */
 	int (*write)(struct reader *reader, int fd, const struct kdump_progress *progress);
 };

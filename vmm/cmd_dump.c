@@ -64,7 +64,7 @@ static const struct subcommand subcommands[] = {
 	{"bt", "FILE [--all] [--region FILE]",
 		"where the Linux kernel in the dump was: the vCPU that panicked, or --all", "ar", 1, 1,
 		dump_command_bt},
-	{"save", "FILE DIR [--format elf|lz4|kdump] [--json]",
+	{"save", "FILE DIR [--format elf|lz4|kdump|virtual] [--json]",
 		"copy a complete dump to a directory, e.g. from memory to a disk", "jF", 2, 2,
 		dump_command_save},
 	{"rm", "FILE... [--force] [--json]", "remove dumps; --force: also unfinished ones", "jf", 1,

@@ -272,6 +272,8 @@ static void print_linux(struct reader *reader)
 		return;
 	printf("\n");
 	field("Linux", report.release);
+	if (report.offset)
+		printf("%-18s 0x%" PRIx64 "\n", "kernel offset", report.offset);
 	if (report.uptime_ns)
 		printf("%-18s %.1f s, at the last line of its log\n", "uptime",
 			(double)report.uptime_ns / (double)NSEC_PER_SEC);

@@ -100,6 +100,7 @@ static void put_linux(struct json *json, struct reader *reader)
 		return;
 	json_object(json, "linux");
 	json_text(json, "release", report.release);
+	json_u64(json, "offset", report.offset);
 	json_u64(json, "uptime_ns", report.uptime_ns);
 	json_text(json, "panic", report.panic);
 	json_i64(json, "cpu", report.cpu);

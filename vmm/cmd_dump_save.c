@@ -82,7 +82,7 @@ int dump_command_save(const struct dump_arguments *args)
 	int code, r;
 
 	if (!format) {
-		log_error("dump save: no format '%s': elf, lz4, kdump", args->format);
+		log_error("dump save: no format '%s': elf, lz4, kdump, virtual", args->format);
 		return EXIT_USAGE;
 	}
 	code = dump_command_open(args->files[0], NULL, &reader);

@@ -8,12 +8,16 @@
 #include "dump/bitmap.h"
 #include "dump/dumper.h"
 #include "dump/pagewalk.h"
+#include "dump/save.h"
 #include "dump/select.h"
 #include "dump/tables.h"
 
 #include <check.h>
+#include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,10 +251,110 @@ START_TEST(the_dumper_does_it_in_its_sandbox_and_reports_the_log)
 }
 END_TEST
 
+/* Saves the dump in format virtual; the copy's headers. */
+static Elf64_Phdr *save_virtual(int *ret_fd, size_t *ret_nr)
+{
+	char from[PATH_MAX], path[PATH_MAX], why[512];
+	struct reader *reader;
+	Elf64_Phdr *phdrs;
+	Elf64_Ehdr ehdr;
+
+	close(run("all"));
+	snprintf(from, sizeof(from), "%s/guest-test-g0.vmcore", f.dir);
+	ck_assert_msg(!reader_open(from, NULL, &reader, why, sizeof(why)), "%s", why);
+	ck_assert_msg(!dump_save(reader, f.dir, save_find_format("virtual"), NULL, path, why, sizeof(why)),
+		"%s", why);
+	reader_close(reader);
+	*ret_fd = open(path, O_RDONLY);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(io_pread_full(*ret_fd, &ehdr, sizeof(ehdr), 0), 0);
+	phdrs = calloc(ehdr.e_phnum, sizeof(*phdrs));
+	ck_assert_int_eq(io_pread_full(*ret_fd, phdrs, ehdr.e_phnum * sizeof(*phdrs), ehdr.e_phoff), 0);
+	*ret_nr = ehdr.e_phnum;
+	return phdrs;
+}
+
+START_TEST(a_copy_for_gdb_has_the_kernels_addresses)
+{
+	static const struct {
+		uint64_t gva, gpa, pages;
+	} want[] = {
+		{MINI_IMAGE, MINI_IMAGE_PHYS, 0x40},
+		{MINI_DIRECT, 0, MINI_SEGMENT_PAGES},
+		{MINI_VMEMMAP, 0x80000, 4},
+		{MINI_VMEMMAP + MINI_HIGH_PFN * 64, 0x84000, 4},
+		{0, 0, MINI_SEGMENT_PAGES}, /* as in the dump */
+		{MINI_HOLE_END, MINI_HOLE_END, MINI_SEGMENT_PAGES},
+	};
+	uint8_t page[PAGE_SIZE_4K];
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	phdrs = save_virtual(&fd, &nr);
+	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(want));
+	ck_assert_uint_eq(phdrs[0].p_type, PT_NOTE);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		const Elf64_Phdr *phdr = &phdrs[1 + i];
+
+		ck_assert_uint_eq(phdr->p_vaddr, want[i].gva);
+		ck_assert_uint_eq(phdr->p_paddr, want[i].gpa);
+		ck_assert_uint_eq(phdr->p_memsz, want[i].pages * PAGE_SIZE_4K);
+		ck_assert_uint_eq(phdr->p_filesz, phdr->p_memsz);
+		for (uint64_t at = 0; at < phdr->p_filesz; at += sizeof(page)) {
+			ck_assert_int_eq(io_pread_full(fd, page, sizeof(page), phdr->p_offset + at), 0);
+			ck_assert(!memcmp(page, mini_phys(&mini, phdr->p_paddr + at), sizeof(page)));
+		}
+	}
+	free(phdrs);
+	close(fd);
+}
+END_TEST
+
+/* The top table is in each of its own entries: memory without end. */
+START_TEST(hostile_tables_make_no_more_headers_than_there_may_be)
+{
+	uint64_t *top = mini_phys(&mini, MINI_IMAGE_PHYS);
+	uint64_t start = clock_mono_ns();
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	for (unsigned i = 256; i < 511; i++)
+		top[i] = MINI_IMAGE_PHYS | 1;
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	phdrs = save_virtual(&fd, &nr);
+	ck_assert_uint_eq(nr, PN_XNUM - 1);
+	ck_assert_uint_eq(phdrs[nr - 1].p_vaddr, MINI_HOLE_END);
+	ck_assert_uint_lt(clock_mono_ns() - start, 10 * NSEC_PER_SEC);
+	free(phdrs);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_is_no_linux_has_no_such_copy)
+{
+	char from[PATH_MAX], path[PATH_MAX], why[512];
+	struct reader *reader;
+
+	memset(mini_phys(&mini, MINI_NOTE_PHYS), 0, PAGE_SIZE_4K);
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	close(run("all"));
+	snprintf(from, sizeof(from), "%s/guest-test-g0.vmcore", f.dir);
+	ck_assert_msg(!reader_open(from, NULL, &reader, why, sizeof(why)), "%s", why);
+	ck_assert_int_eq(
+		dump_save(reader, f.dir, save_find_format("virtual"), NULL, path, why, sizeof(why)),
+		-EINVAL);
+	ck_assert_msg(strstr(why, "VMCOREINFO"), "%s", why);
+	reader_close(reader);
+}
+END_TEST
+
 Suite *suite_linux_dump(void)
 {
 	Suite *suite = suite_create("linux-dump");
 	TCase *tc = tcase_create("engine");
+	TCase *copy = tcase_create("copy");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, a_linux_guest_is_dumped_without_its_help, 0, ARRAY_LEN(strategies));
@@ -260,5 +364,10 @@ Suite *suite_linux_dump(void)
 	tcase_add_test(tc, what_was_found_once_is_not_looked_for_again);
 	tcase_add_test(tc, the_dumper_does_it_in_its_sandbox_and_reports_the_log);
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(copy, setup, teardown);
+	tcase_add_test(copy, a_copy_for_gdb_has_the_kernels_addresses);
+	tcase_add_test(copy, hostile_tables_make_no_more_headers_than_there_may_be);
+	tcase_add_test(copy, what_is_no_linux_has_no_such_copy);
+	suite_add_tcase(suite, copy);
 	return suite;
 }
