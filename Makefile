@@ -206,6 +206,14 @@ check-linux: ## the tests of Linux guests alone, in the nested machine
 	@$(MAKE) run-linux
 	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
 
+.PHONY: check-tools
+check-tools: ## crash, drgn, gdb and makedumpfile on a selective dump; downloads 300 MB of debug information once
+	@tests/bootstrap tools
+	@rm -f $(LOGS)/tools.log
+	@$(MAKE) $(MINIVMM) $(REDUMP)
+	$(call run_test,tools,tests/vmcores/check-tools $(B))
+	@tests/summary $(LOGS)/tools.log
+
 .PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
 test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(B)/tests/debian-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) $(REDUMP)
 run-static:

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# tests/vmcores/common.sh - where kernels and their memory come from; sourced by the scripts here and by
+# bench/linux-select.  $store: the directory that keeps them.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# The newest cloud kernel's package of VERSION.
+package_of() {
+	apt-cache search --names-only "^linux-image-${1//./\\.}\\.[0-9.]*(-[0-9]+|\\+deb[0-9]+)?-cloud-amd64$" 2>/dev/null |
+		cut -d' ' -f1 | sort -V | tail -n 1
+}
+
+# PACKAGE DIR: downloads DIR/*.deb.
+fetch() {
+	(cd "$2" && apt-get -q -q -o APT::Sandbox::User=root download "$1") >&2
+}
+
+# Makes $store/PACKAGE/vmcore unless it is there from the same guest; prints the directory.
+vmcore_of() {
+	local package=$1 dir=$store/$1 key
+
+	key=$(cat "$here/init" "$here/load.c" "$here/make-vmcore" | sha256sum)
+	if [ ! -s "$dir/vmcore" ] || [ "$(cat "$dir/key" 2>/dev/null)" != "$key" ]; then
+		rm -rf "$dir"
+		mkdir -p "$dir/root"
+		fetch "$package" "$dir" && dpkg-deb -x "$dir"/*.deb "$dir/root" >&2 || return
+		"$here/make-vmcore" "$dir/root" "$dir" 768 >&2 || return
+		rm -rf "$dir/root" "$dir"/*.deb
+		echo "$key" >"$dir/key"
+	fi
+	echo "$dir"
+}
