@@ -124,7 +124,7 @@ static void make_headers(
 	for (size_t i = 0; i < nr_own; i++)
 		if (own[i].p_type == PT_NOTE)
 			h->phdrs[h->nr++] = own[i];
-	add_kernel(h, kernel, PHDRS_MAX - nr_own);
+	add_kernel(h, kernel, PHDRS_MAX - (nr_own - h->nr));
 	for (size_t i = 0; i < nr_own; i++)
 		if (own[i].p_type != PT_NOTE)
 			h->phdrs[h->nr++] = own[i];
