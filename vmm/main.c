@@ -20,7 +20,8 @@ static const struct command commands[] = {
 		"talk to a running guest; GUEST: its name, its guest.cfg or its control socket",
 		command_ctl},
 	{"info", "[DIR]", "what this host offers: KVM, huge pages, shared memory, limits", command_info},
-	{"dump", "list|info|read|dmesg|bt|save|salvage|rm ...", "work with dumps; see minivmm dump --help", command_dump},
+	{"dump", "list|info|read|dmesg|bt|save|salvage|rm ...", "work with dumps; see minivmm dump --help",
+		command_dump},
 };
 
 static void print_help(void)

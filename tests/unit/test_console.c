@@ -411,8 +411,9 @@ START_TEST(closing_gives_up_on_a_terminal_that_takes_nothing_and_sends_no_stale_
 	ck_assert_uint_le(drain(late_fd, NULL, 0, 20), sizeof(text));
 	ck_assert(!pthread_join(closers[0], NULL) && !pthread_join(closers[1], NULL));
 	ck_assert_uint_lt(clock_mono_ns() - started, 5 * NSEC_PER_SEC);
-	drain(silent_fd, NULL, 0, 10);
-	ck_assert(!pthread_join(silent.thread, NULL)); /* closing had left it alone, and its buffer */
+	/* closing had left it alone, and its buffer; on a busy host it takes more than one look until it has written all */
+	while (pthread_tryjoin_np(silent.thread, NULL))
+		drain(silent_fd, NULL, 0, 10);
 	free(silent.buffer);
 	close(silent_fd);
 	close(late_fd);
