@@ -123,7 +123,7 @@ const struct config_option options[] = {
 	{FIELD(recovery, backoff), .type = OPTION_DURATION, .fallback = "1s", .min = 0, .max = DURATION_MAX,
 		.help = "pause before the recovery of a recovery VM that was never ready; doubles, 60 s at "
 			"most"},
-	{FIELD(recovery, stable), .type = OPTION_DURATION, .fallback = "60s", .min = NSEC_PER_MSEC,
+	{FIELD(recovery, stable), .type = OPTION_DURATION, .fallback = "1m", .min = NSEC_PER_MSEC,
 		.max = DURATION_MAX,
 		.help = "a VM is stable when it has run for so long after it was ready, or at all if no VM "
 			"of "

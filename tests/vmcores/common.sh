@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# tests/vmcores/common.sh - where kernels and their memory come from; sourced by the scripts here and by
-# bench/linux-select.  $store: the directory that keeps them.
+# tests/vmcores/common.sh - where kernels and their memory come from; sourced by the scripts here.
+# $store: the directory that keeps them.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # The newest cloud kernel's package of VERSION.
