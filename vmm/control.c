@@ -25,11 +25,7 @@
 
 static void wake(const struct control *control)
 {
-	uint64_t one = 1;
-
-	/* an eventfd whose counter is full is readable all the same */
-	while (write(control->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	io_ring(control->wake_fd);
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */

@@ -28,19 +28,10 @@
 /* our choice: one touch takes no more than this share of what is left, so that others find something */
 #define WINDOW_SHARE 8
 
-static void ring(int fd)
-{
-	uint64_t one = 1;
-
-	/* an eventfd whose counter is full is readable all the same */
-	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
 void gate_wake(struct gate *gate)
 {
 	if (gate->wake_fd >= 0)
-		ring(gate->wake_fd);
+		io_ring(gate->wake_fd);
 }
 
 /* ---- opening; the lock is held -------------------------------------------------------------------- */
@@ -94,7 +85,7 @@ static void finish(struct gate *gate, uint64_t uncovered)
 	open_everything(gate);
 	gate->report.over_ns = clock_mono_ns();
 	gate->news = GATE_OVER;
-	ring(gate->options.notify_fd);
+	io_ring(gate->options.notify_fd);
 }
 
 /* The closed blocks around @first to open with it: [*ret_first, *ret_end), @bytes at most. */
@@ -209,7 +200,7 @@ static void serve(struct gate *gate)
 	} else if (!gate->blocked) {
 		gate->blocked = true;
 		gate->news = GATE_BLOCKED;
-		ring(gate->options.notify_fd);
+		io_ring(gate->options.notify_fd);
 	}
 }
 
@@ -292,7 +283,7 @@ void gate_touch(struct gate *gate, const struct region *region, uint64_t off, ui
 			break;
 		if (!add_wait(gate, block))
 			continue;
-		ring(gate->wake_fd);
+		io_ring(gate->wake_fd);
 		pthread_cond_wait(&gate->opened, &gate->lock);
 	}
 	pthread_mutex_unlock(&gate->lock);

@@ -132,12 +132,9 @@ void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_
 static void ring_released(void *opaque)
 {
 	const struct guest *guest = opaque;
-	uint64_t one = 1;
 
-	/* an eventfd whose counter is full is readable all the same */
-	while (guest->released_fd >= 0 && write(guest->released_fd, &one, sizeof(one)) < 0 &&
-		errno == EINTR)
-		;
+	if (guest->released_fd >= 0)
+		io_ring(guest->released_fd);
 }
 
 void handover_dump_over(struct guest *guest, uint32_t generation)

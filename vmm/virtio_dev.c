@@ -18,15 +18,6 @@
 #define COMMON_FEATURES                                                                                    \
 	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX)
 
-static void ring_eventfd(int fd)
-{
-	uint64_t one = 1;
-
-	/* an eventfd whose counter is full is readable all the same */
-	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
 static void drain_eventfd(int fd)
 {
 	uint64_t count;
@@ -77,10 +68,10 @@ static void set_state(struct virtio_dev *dev, enum virtio_state state)
 		 * polled when the device stopped may still do so and has not seen @wake_fd.
 		 */
 		for (uint32_t i = 0; i < dev->ops->nr_queues; i++)
-			ring_eventfd(dev->queues[i].kick_fd);
+			io_ring(dev->queues[i].kick_fd);
 		return;
 	}
-	ring_eventfd(dev->wake_fd);
+	io_ring(dev->wake_fd);
 	if (dev->ops->stopping)
 		dev->ops->stopping(dev);
 	if (!dev->in_flight && dev->ops->idle)
@@ -203,7 +194,7 @@ void virtio_dev_stop(struct virtio_dev *dev)
 void virtio_dev_notify(struct virtio_dev *dev, uint32_t index)
 {
 	if (index < dev->ops->nr_queues)
-		ring_eventfd(dev->queues[index].kick_fd);
+		io_ring(dev->queues[index].kick_fd);
 }
 
 void virtio_dev_kill(struct virtio_dev *dev)
@@ -234,7 +225,7 @@ static void interrupt(struct virtio_dev *dev, uint32_t cause)
 {
 	/* before the edge: pairs with the driver's read of InterruptStatus in its handler */
 	atomic_fetch_or(&dev->interrupt_status, cause);
-	ring_eventfd(dev->irq_fd);
+	io_ring(dev->irq_fd);
 }
 
 void virtio_dev_report(struct virtio_dev *dev, uint32_t index)

@@ -321,11 +321,7 @@ void vm_report_parked(struct vm *vm)
 
 void vm_notify(struct vm *vm)
 {
-	uint64_t one = 1;
-
-	/* an eventfd whose counter is full is readable all the same */
-	while (write(vm->shared->notify_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	io_ring(vm->shared->notify_fd);
 }
 
 bool vm_claim_end(struct vm *vm)

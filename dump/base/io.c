@@ -70,6 +70,14 @@ int io_write_full(int fd, const void *buf, size_t len)
 	return 0;
 }
 
+void io_ring(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
 int io_fallocate(int fd, int mode, uint64_t off, uint64_t len)
 {
 	int r;

@@ -26,6 +26,9 @@ int warn_unused io_write_full(int fd, const void *buf, size_t len);
 /* fallocate() of [@off, @off + @len); retries EINTR. */
 int warn_unused io_fallocate(int fd, int mode, uint64_t off, uint64_t len);
 
+/* Makes the eventfd @fd readable; one whose counter is full is that already.  Any thread. */
+void io_ring(int fd);
+
 /*
  * For tests that let calls fail.  Asked before each call of these kinds, on any thread; it may shorten *len.
  * Result: 0, or the errno that the call is to fail with without being made.  Set by tests alone.
