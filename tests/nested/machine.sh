@@ -179,11 +179,11 @@ make_initramfs() {
 
 # ---- the machine --------------------------------------------------------------------------------
 
-# qemu_command JOB: sets the array $qemu
+# qemu_command JOB [THREADS]: sets the array $qemu; THREADS is how its CPUs are emulated, "single" or "multi".
 qemu_command() {
 	qemu=(
 		qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
-		-machine q35,vmport=off -accel tcg,thread=multi -cpu EPYC,+svm,+npt -smp "$smp" -m "$mem"
+		-machine q35,vmport=off -accel "tcg,thread=${2:-$threads}" -cpu EPYC,+svm,+npt -smp "$smp" -m "$mem"
 		-kernel "$kernel/vmlinuz" -initrd "$base/initramfs"
 		-append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable no_timer_check nowatchdog kvm_amd.npt=1"
 		-serial "file:$work/console"
@@ -249,7 +249,9 @@ make_state() {
 
 	note "booting and saving a machine with $smp CPUs and $mem MiB"
 	truncate -s "$disk_size" "$work/empty"
-	qemu_command "$work/empty"
+	# One CPU after the other: while Linux boots, it rewrites instructions of its own that another CPU may just execute,
+	# and QEMU 7.2 then at times goes on with what it translated before.  The saved machine can be run either way.
+	qemu_command "$work/empty" single
 	mkfifo "$work/monitor"
 	exec 5<>"$work/monitor"
 	start_machine -monitor stdio <"$work/monitor"
