@@ -65,6 +65,7 @@ UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 KVM_OBJ := $(KVM_SRC:%.c=$(B)/%.o)
 DEBIAN_OBJ := $(DEBIAN_SRC:%.c=$(B)/%.o) $(filter-out $(B)/tests/kvm/main.o $(B)/tests/kvm/test_%,$(KVM_OBJ))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+FUZZ_OBJ := $(addprefix $(B)/tests/,fuzz/guest.o fuzz/linux_guest.o fuzz/replay.o vmcores/mini.o)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 REDUMP := $(B)/tests/vmcores/redump
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
@@ -131,7 +132,7 @@ $(B)/tests/debian-tests: $(DEBIAN_OBJ) $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
 # A fuzz target is built here as a plain program that replays files; docs/testing.md tells how to fuzz.
-$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/guest.o $(B)/tests/fuzz/replay.o $(B)/tests/vmcores/mini.o $(LIB_OBJ)
+$(FUZZ_BIN): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_OBJ) $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -41,13 +41,14 @@ struct job {
 	_Atomic uint64_t counts[LINUX_REASONS];
 	_Atomic uint64_t next; /* section that nobody has taken yet */
 	uint64_t end;
+	uint64_t block_pages; /* divides the pages of a section */
 };
 
 /* What one thread has of its own. */
 struct worker {
 	struct job *job;
 	struct pagewalk walk;
-	unsigned char *block; /* LINUX_BLOCK_PAGES descriptors */
+	unsigned char *block; /* job->block_pages descriptors */
 	uint64_t skip_to;     /* frames below belong to a run that has been decided about */
 	/* A run of pages that are left out for the same reason, not in the bitmap yet. */
 	enum linux_reason reason;
@@ -125,16 +126,16 @@ static void decide_block(struct worker *worker, uint64_t pfn, uint64_t count, ui
 	}
 }
 
-/* Frames [@pfn, @pfn + LINUX_BLOCK_PAGES), whose descriptors are at @gva; what cannot be read is kept. */
+/* Frames [@pfn, @pfn + job->block_pages), whose descriptors are at @gva; what cannot be read is kept. */
 static void do_block(struct worker *worker, uint64_t pfn, uint64_t gva)
 {
-	uint64_t size = worker->job->format.size;
+	uint64_t size = worker->job->format.size, pages = worker->job->block_pages;
 
-	if (!linux_walk_read(&worker->walk, gva, worker->block, LINUX_BLOCK_PAGES * size)) {
-		decide_block(worker, pfn, LINUX_BLOCK_PAGES, gva);
+	if (!linux_walk_read(&worker->walk, gva, worker->block, pages * size)) {
+		decide_block(worker, pfn, pages, gva);
 		return;
 	}
-	for (uint64_t i = 0; i < LINUX_BLOCK_PAGES; i += SMALL_BLOCK_PAGES)
+	for (uint64_t i = 0; i < pages; i += SMALL_BLOCK_PAGES)
 		if (!linux_walk_read(
 			    &worker->walk, gva + i * size, worker->block, SMALL_BLOCK_PAGES * size))
 			decide_block(worker, pfn + i, SMALL_BLOCK_PAGES, gva + i * size);
@@ -187,8 +188,8 @@ static void do_section(struct worker *worker, uint64_t section)
 	if (!map)
 		return;
 	worker->skip_to = 0;
-	for (uint64_t pfn = first; pfn < first + pages; pfn += LINUX_BLOCK_PAGES)
-		if (is_ram(job->layout, pfn, pfn + LINUX_BLOCK_PAGES))
+	for (uint64_t pfn = first; pfn < first + pages; pfn += job->block_pages)
+		if (is_ram(job->layout, pfn, pfn + job->block_pages))
 			do_block(worker, pfn, map + pfn * job->format.size);
 	flush(worker);
 }
@@ -199,8 +200,7 @@ static void *work(void *arg)
 {
 	struct job *job = arg;
 	autofree struct worker *worker = calloc(1, sizeof(*worker));
-	autofree unsigned char *block = aligned_alloc(
-		PAGE_SIZE_4K, LINUX_BLOCK_PAGES * (size_t)job->format.size);
+	autofree unsigned char *block = aligned_alloc(PAGE_SIZE_4K, job->block_pages * job->format.size);
 	uint64_t section;
 
 	if (!worker || !block)
@@ -244,6 +244,17 @@ static const char *find_sections(struct linux_kernel *kernel, struct sections *r
 	return NULL;
 }
 
+/* A block that is larger than a piece of RAM would ask for descriptors that a small guest does not have. */
+static uint64_t block_pages_of(const struct dump_layout *layout)
+{
+	uint64_t pages = LINUX_BLOCK_PAGES;
+
+	for (uint32_t i = 0; i < layout->nr_segments; i++)
+		while (pages > SMALL_BLOCK_PAGES && pages > layout->segments[i].size / PAGE_SIZE_4K)
+			pages /= 2;
+	return pages;
+}
+
 const char *linux_pages_mark(struct linux_kernel *kernel, uint32_t level, uint32_t workers, uint64_t *drop,
 	uint64_t counts[LINUX_REASONS])
 {
@@ -260,6 +271,7 @@ const char *linux_pages_mark(struct linux_kernel *kernel, uint32_t level, uint32
 		why = "the kernel's page descriptors are not where VMCOREINFO says";
 	if (why)
 		return why;
+	job.block_pages = block_pages_of(layout);
 	job.end = ((last->gpa + last->size - 1) >> job.sections.bits) + 1;
 	/* levels 0 and 1 need no descriptors */
 	if (level & ~LINUX_LEVEL_ZERO)

@@ -29,9 +29,14 @@
  */
 #define VMCOREINFO_QUICK_PAGES 8192
 
+/* our choice: twice as many as kernels have keys, and more; some fifty of them are asked for at each crash */
+#define VMCOREINFO_SLOTS 512
+
 struct vmcoreinfo {
-	size_t len;                         /* 0 = none */
+	size_t len;                         /* 0 = none: nothing else counts then */
 	char text[VMCOREINFO_TEXT_MAX + 1]; /* NUL-terminated; printable ASCII and newlines alone */
+	uint16_t first
+		[VMCOREINFO_SLOTS]; /* 1 + offset of the first line whose key is of this slot; 0 = none */
 };
 
 /*

@@ -56,6 +56,31 @@ START_TEST(values_are_found_by_kind_and_whole_name)
 }
 END_TEST
 
+/* More keys than the index has slots: some share one. */
+START_TEST(each_of_many_keys_is_found_and_no_other)
+{
+	char text[VMCOREINFO_TEXT_MAX], name[16];
+	size_t len = (size_t)snprintf(text, sizeof(text), "OSRELEASE=6.1.0-test\nno key\n\n=1\n");
+	unsigned nr = 0;
+	int64_t number;
+
+	while (len + 32 < sizeof(text)) {
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%x=%u\n", nr, nr);
+		nr++;
+	}
+	ck_assert_uint_gt(nr, VMCOREINFO_SLOTS);
+	len += (size_t)snprintf(text + len, sizeof(text) - len, "last=4=5");
+	ck_assert(vmcoreinfo_set(&info, text, len));
+	for (unsigned i = 0; i < 2 * nr; i++) {
+		snprintf(name, sizeof(name), "%x", i);
+		ck_assert_msg(vmcoreinfo_decimal(&info, NULL, name, &number) == (i < nr), "key %s", name);
+		ck_assert(i >= nr || number == i);
+	}
+	vmcoreinfo_string(&info, "last", name, sizeof(name));
+	ck_assert_str_eq(name, "4=5");
+}
+END_TEST
+
 static const char *const no_numbers[] = {"", "-", "--1", "+1", " 1", "1 ", "0x10", "12a",
 	"9223372036854775808", "-9223372036854775808", "99999999999999999999999999", "1\t"};
 
@@ -293,6 +318,7 @@ Suite *suite_vmcoreinfo(void)
 	TCase *find = tcase_create("find");
 
 	tcase_add_test(text, values_are_found_by_kind_and_whole_name);
+	tcase_add_test(text, each_of_many_keys_is_found_and_no_other);
 	tcase_add_loop_test(text, what_is_no_number_is_absent, 0, ARRAY_LEN(no_numbers));
 	tcase_add_test(text, numbers_fit_64_bits);
 	tcase_add_test(text, strings_are_cut);
