@@ -155,15 +155,14 @@ LOGS := $(B)/tests
 LINUX_SUITES ?= debian selection
 LINUX_TESTS := $(if $(filter all,$(LINUX_SUITES)),$(sort $(wildcard tests/linux/test-*)),$(LINUX_SUITES:%=tests/linux/test-%))
 LINUX_LOGS := $(LINUX_TESTS:tests/linux/test-%=$(LOGS)/linux-%.log)
+LINUX_RUNS := $(LINUX_TESTS:tests/linux/test-%=run-linux-%)
+# How many of the test programs run at a time, in this order: what takes long comes first.
+TEST_JOBS ?= 2
+RUNS := run-kvm $(LINUX_RUNS) run-nested run-vmcores run-unit run-stub run-static run-fuzz
 # $(call run_test,NAME,COMMAND): runs COMMAND, shows and keeps its output; the summary judges.
 define run_test
 @mkdir -p $(LOGS)
-@printf '== %s\n' $(1)
-@{ $(2) || echo "(exit status $$?)"; } 2>&1 | tee $(LOGS)/$(1).log
-endef
-define newline
-
-
+@printf '== %s\n' $(1); { $(2) || echo "(exit status $$?)"; } 2>&1 | tee $(LOGS)/$(1).log
 endef
 
 .PHONY: demo
@@ -177,7 +176,8 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 	@tests/bootstrap check
 	@rm -f $(LOGS)/*.log
 	@$(MAKE) test-programs
-	@$(MAKE) run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
+	@echo "running the tests, $(TEST_JOBS) programs at a time; each shows its output when it is done"
+	@$(MAKE) -j$(TEST_JOBS) --output-sync=line $(RUNS)
 	@tests/summary $(addprefix $(LOGS)/,layers.log docs.log bench.log unit.log fuzz.log stub.log nested.log vmcores.log kvm.log) $(LINUX_LOGS)
 
 .PHONY: check-long
@@ -206,7 +206,7 @@ check-linux: ## the tests of Linux guests alone, in the nested machine
 	@tests/bootstrap check
 	@rm -f $(LOGS)/linux-*.log
 	@$(MAKE) test-programs
-	@$(MAKE) run-linux
+	@$(MAKE) $(LINUX_RUNS)
 	$(if $(LINUX_LOGS),@tests/summary $(LINUX_LOGS),@echo "no tests/linux/test-* here")
 
 .PHONY: check-tools
@@ -217,7 +217,7 @@ check-tools: ## crash, drgn, gdb and makedumpfile on a selective dump; downloads
 	$(call run_test,tools,tests/vmcores/check-tools $(B))
 	@tests/summary $(LOGS)/tools.log
 
-.PHONY: test-programs run-static run-unit run-fuzz run-stub run-nested run-vmcores run-kvm run-linux
+.PHONY: test-programs $(RUNS)
 test-programs: all $(B)/tests/unit-tests $(B)/tests/kvm-tests $(B)/tests/debian-tests $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) $(REDUMP)
 run-static:
 	$(call run_test,layers,CC="$(CC)" tests/check-layers)
@@ -236,8 +236,8 @@ run-vmcores:
 run-kvm:
 	$(call run_test,kvm,tests/kvm-run $(B))
 # Tests of Linux guests: every program tests/linux/test-*, in the nested machine.  docs/testing.md has the conventions.
-run-linux:
-	$(foreach test,$(LINUX_TESTS),$(call run_test,linux-$(test:tests/linux/test-%=%),tests/linux-run $(B) $(test))$(newline))
+$(LINUX_RUNS): run-linux-%:
+	$(call run_test,linux-$*,tests/linux-run $(B) tests/linux/test-$*)
 
 .PHONY: bench bench-quick bench-full bench-programs
 bench: bench-programs ## measure, about 5 minutes: a table, $(B)/bench/report.html and results.jsonl

@@ -266,14 +266,23 @@ make_state() {
 	mv "$work/state" "$state"
 }
 
-# prepare: everything above; sets $kernel, $base and $state.  One process at a time makes things.
-prepare() {
+# with_cache COMMAND...: runs it while nobody else makes things in $cache
+with_cache() {
 	mkdir -p "$cache"
 	exec {lock}>"$cache/lock"
 	flock "$lock"
+	"$@"
+	exec {lock}>&-
+}
+
+find_all() {
 	find_kernel
 	find_base
 	find_state
 	find "$cache" -mindepth 1 -maxdepth 1 \( -name 'base-*' -o -name 'state-*' \) -mtime +$keep_days -exec rm -rf {} +
-	exec {lock}>&-
+}
+
+# prepare: everything above; sets $kernel, $base and $state.
+prepare() {
+	with_cache find_all
 }
