@@ -2,6 +2,7 @@
 /*
  * guest-stub/scenario.c - see scenario.h.
  */
+#include "guest-stub/calls.h"
 #include "guest-stub/config.h"
 #include "guest-stub/crash.h"
 #include "guest-stub/events.h"
@@ -120,6 +121,7 @@ static const struct scenario scenarios[] = {
 		lie_events, false},
 	{"lie-race", "what is passed changes during the call", lie_race, false},
 	{"service", "touch memory (touch=), report ready, go on (then=) or idle", service_run, false},
+	{"calls", "time a port read and a firmware call, report ready", calls_run, false},
 	{"idle", "report ready, then halt; heartbeats if heartbeat= is given", idle, false},
 };
 

@@ -128,6 +128,12 @@ has '^stub: scenario ready-poweroff$'
 has '^stub: power off, code 0$'
 check 'service touches its memory, is ready and goes on'
 
+boot 'scenario=calls'
+has '^stub: calls port: 4000, [0-9]+ ticks each$'
+has_not 'calls query'
+has '^stub: ready$'
+check 'calls reads the port as often as it says, and makes no call where there are none'
+
 boot 'fill=pattern:20,text:10,zero:5,freed:20 seed=0xabc'
 has '^stub: fill kind=pattern pfn=[0-9]+-[0-9]+ seed=0xabc$'
 has '^stub: fill kind=text pfn=[0-9]+-[0-9]+ seed=0xabc$'

@@ -170,6 +170,20 @@ START_TEST(a_guest_that_powers_off_ends_with_0_and_leaves_no_dump)
 }
 END_TEST
 
+START_TEST(firmware_calls_are_made_and_timed_by_the_scenario_calls)
+{
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=calls"});
+	run_ends(&run, CODE_OK);
+	run_event(&run, "ready", 0);
+	run_said(&run, "stub: calls port: 4000, ");
+	run_said(&run, "stub: calls query: 4000, ");
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_guest_that_powers_off_with_a_code_ends_with_7)
 {
 	struct run run;
@@ -303,6 +317,7 @@ Suite *suite_scenarios(void)
 	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		tcase, a_guest_that_powers_off_ends_with_0_and_leaves_no_dump, 0, NR_CPU_COUNTS);
+	tcase_add_test(tcase, firmware_calls_are_made_and_timed_by_the_scenario_calls);
 	tcase_add_test(tcase, a_guest_that_powers_off_with_a_code_ends_with_7);
 	tcase_add_loop_test(tcase, a_reboot_is_a_fresh_vm_and_no_crash, 0, NR_CPU_COUNTS);
 	tcase_add_loop_test(tcase, a_service_touches_its_memory_is_ready_and_its_pages_are_in_its_dump, 0,
