@@ -264,6 +264,9 @@ static int in_place(struct salvage *salvage)
 		r = salvage_convert_region(salvage);
 	else if (salvage->reader->kind == READER_PARTIAL)
 		r = salvage_finish_dump(salvage);
+	else if (region)
+		r = salvage_mark_all(
+			salvage, salvage->region_fd); /* a salvage that was killed just before that */
 	if (region)
 		drop_lz4_suffix(salvage);
 	if (!r)

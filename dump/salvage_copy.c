@@ -128,9 +128,20 @@ static int release_excluded(struct salvage *salvage, const uint64_t *map)
 	return r;
 }
 
-int salvage_convert_region(struct salvage *salvage)
+int salvage_mark_all(struct salvage *salvage, int fd)
 {
 	const struct vmcore_trailer *trailer = &salvage->reader->trailer;
+
+	return mark_chunks(
+		salvage, fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk), VMCORE_CHUNK_DONE);
+}
+
+/*
+ * The marks come after the trailer: in the region of a compressed dump they would say, to who salvages after a kill, that
+ * the chunks are in the LZ4 file.
+ */
+int salvage_convert_region(struct salvage *salvage)
+{
 	autofree uint64_t *map = NULL;
 	int r;
 
@@ -140,9 +151,8 @@ int salvage_convert_region(struct salvage *salvage)
 	if (!r)
 		r = release_excluded(salvage, map);
 	if (!r)
-		r = mark_chunks(salvage, salvage->region_fd, 0,
-			vmcore_nr_chunks(trailer->ram, trailer->chunk), VMCORE_CHUNK_DONE);
-	return r ? r : complete_trailer(salvage, salvage->region_fd);
+		r = complete_trailer(salvage, salvage->region_fd);
+	return r ? r : salvage_mark_all(salvage, salvage->region_fd);
 }
 
 /* ---- pending chunks from the region into the dump ---------------------------------------------------------- */
@@ -353,8 +363,7 @@ int salvage_copy_all(struct salvage *salvage, int fd)
 	if (!r)
 		r = write_bitmap(salvage, fd, map);
 	if (!r)
-		r = mark_chunks(
-			salvage, fd, 0, vmcore_nr_chunks(trailer->ram, trailer->chunk), VMCORE_CHUNK_DONE);
+		r = salvage_mark_all(salvage, fd);
 	return r ? r : complete_trailer(salvage, fd);
 }
 

@@ -35,6 +35,9 @@ int salvage_fail(struct salvage *salvage, int error, const char *fmt, ...)
 /* The region itself becomes a complete dump, up to its trailer. */
 int warn_unused salvage_convert_region(struct salvage *salvage);
 
+/* Says in @fd that every chunk is done. */
+int warn_unused salvage_mark_all(struct salvage *salvage, int fd);
+
 /* Every pending chunk moves from the region into the dump; then the dump's state is COMPLETE. */
 int warn_unused salvage_finish_dump(struct salvage *salvage);
 

@@ -6,6 +6,7 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
+#include "dump/base/io.h"
 #include "dump/catalog.h"
 #include "dump/reader.h"
 #include "dump/salvage.h"
@@ -294,6 +295,38 @@ START_TEST(salvaging_a_compressed_dump_that_is_killed_can_be_done_again)
 }
 END_TEST
 
+static unsigned writes_left;
+
+/* As a full disk, and much as a kill, after so many writes. */
+static int fail_later(enum io_call call, size_t *len)
+{
+	(void)len;
+	return call == IO_PWRITE && (!writes_left || !--writes_left) ? ENOSPC : 0;
+}
+
+START_TEST(salvaging_a_compressed_dump_that_fails_in_any_write_can_be_done_again)
+{
+	int failures = 0, r;
+
+	do {
+		struct dump_fixture f;
+		char why[256];
+
+		cut_short_lz4(&f, 2);
+		writes_left = (unsigned)++failures;
+		io_test_hook = fail_later;
+		r = salvage(&f, _i ? LZ4_PARTIAL : REGION_PARTIAL, NULL, false, why);
+		io_test_hook = NULL;
+		if (r)
+			salvage_well(&f, REGION_PARTIAL, NULL, false);
+		check_whole(&f, FINAL);
+		ck_assert_uint_eq(fixture_nr_files(&f), 1);
+		fixture_fini(&f);
+	} while (r);
+	ck_assert_int_ge(failures, 6); /* contents and marks of two chunks, trailer, marks */
+}
+END_TEST
+
 START_TEST(a_region_whose_compressed_dump_is_gone_is_not_called_whole)
 {
 	struct dump_fixture f;
@@ -533,6 +566,8 @@ Suite *suite_salvage(void)
 	tcase_add_loop_test(tc, a_compressed_dump_that_was_cut_short_becomes_whole_and_uncompressed, 0,
 		2 * (CHUNKS + 1));
 	tcase_add_loop_test(tc, salvaging_a_compressed_dump_that_is_killed_can_be_done_again, 0, 20);
+	tcase_add_loop_test(
+		tc, salvaging_a_compressed_dump_that_fails_in_any_write_can_be_done_again, 0, 2);
 	tcase_add_test(tc, a_region_whose_compressed_dump_is_gone_is_not_called_whole);
 	tcase_add_loop_test(tc, a_region_whose_dump_is_gone_is_not_called_whole_and_its_rest_can_be_copied,
 		0, ARRAY_LEN(separate));
