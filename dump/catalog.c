@@ -40,16 +40,12 @@ static struct catalog_dump *find_or_add(struct scan *scan, const char *name)
 	return grown;
 }
 
-/* A lock that could be had is given back at once.  What may not be opened is not ours to judge. */
+/* What may not be opened is not ours to judge. */
 static bool is_in_use(int dir_fd, const char *file)
 {
 	autoclose int fd = openat(dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int r;
 
-	if (fd < 0)
-		return false;
-	r = publish_lock(fd);
-	return r == -EWOULDBLOCK;
+	return fd >= 0 && publish_is_locked(fd);
 }
 
 static void names_of(const char *name, bool lz4, struct publish_names *ret)

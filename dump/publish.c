@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SUFFIX_REGION_PARTIAL ".region.partial"
 #define SUFFIX_DUMP_PARTIAL ".vmcore.partial"
@@ -100,12 +100,32 @@ int publish_link(int proc_fd, int fd, int dir_fd, const char *name)
 	return saved == EEXIST && is_same_file(fd, dir_fd, name) ? 0 : -saved;
 }
 
+/* Of the open file and not of the process (F_OFD_*): duplicates share it, whichever process has them. */
+static struct flock whole_file(short type)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
 int publish_lock(int fd)
 {
-	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	struct flock lock = whole_file(F_WRLCK);
+
+	if (!fcntl(fd, F_OFD_SETLK, &lock))
+		return 0;
+	return errno == EACCES ? -EWOULDBLOCK
+			       : -errno; /* fcntl(2): either, for a lock that another one has */
+}
+
+bool publish_is_locked(int fd)
+{
+	struct flock lock = whole_file(F_WRLCK);
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
 void publish_unlock(int fd)
 {
-	(void)flock(fd, LOCK_UN);
+	struct flock lock = whole_file(F_UNLCK);
+
+	(void)fcntl(fd, F_OFD_SETLK, &lock);
 }

@@ -58,9 +58,13 @@ int warn_unused publish_link(int proc_fd, int fd, int dir_fd, const char *name);
 
 /*
  * publish_lock - mark a dump's file as being worked on, until @fd and its duplicates are closed or
- * publish_unlock().  Who only reads needs no lock.  Errors: -EWOULDBLOCK if another process works on it.
+ * publish_unlock().  Who only reads needs no lock.  @fd must be open for writing.
+ * Errors: -EWOULDBLOCK if another process works on it.
  */
 int warn_unused publish_lock(int fd);
+
+/* Whether another open file has it.  Only asks: a lock taken for a moment would make a dumper fail that wants it then. */
+bool publish_is_locked(int fd);
 void publish_unlock(int fd);
 
 #endif /* DUMP_PUBLISH_H */

@@ -45,7 +45,6 @@ static const int allowed[] = {
 	SCMP_SYS(fstatfs),
 	SCMP_SYS(fsync),
 	SCMP_SYS(sync_file_range),
-	SCMP_SYS(flock),
 	SCMP_SYS(linkat),
 	SCMP_SYS(unlinkat),
 	SCMP_SYS(fcntl),

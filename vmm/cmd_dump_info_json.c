@@ -11,16 +11,11 @@
 static void add_file(int fd, struct dump_file_facts *facts)
 {
 	struct stat st;
-	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
 	facts->bytes += (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
-	r = publish_lock(fd);
-	if (!r)
-		publish_unlock(fd);
-	else
-		facts->in_use = true;
+	facts->in_use |= publish_is_locked(fd);
 }
 
 void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret)

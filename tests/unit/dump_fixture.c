@@ -142,7 +142,7 @@ bool fixture_exists(const struct dump_fixture *f, const char *name)
 
 int fixture_open(const struct dump_fixture *f, const char *name)
 {
-	int fd = openat(f->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(f->dir_fd, name, O_RDWR | O_CLOEXEC);
 
 	ck_assert_msg(fd >= 0, "%s: %s", name, strerror(errno));
 	return fd;

@@ -3,6 +3,7 @@
  * tests/unit/test_dump_places.c - dumps on a disk, and the second directory for those without room.
  */
 #include "tests/unit/dump_ways.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 
 #include <check.h>
@@ -208,6 +209,32 @@ START_TEST(a_dump_that_somebody_works_on_is_left_alone)
 }
 END_TEST
 
+START_TEST(to_ask_whether_somebody_works_on_a_file_takes_no_lock)
+{
+	struct scratch scratch;
+	int reader, writer, second;
+	char path[128];
+
+	scratch_init(&scratch);
+	scratch_file(&scratch, "file", "x", 1, path, sizeof(path));
+	writer = open(path, O_RDWR | O_CLOEXEC);
+	second = open(path, O_RDWR | O_CLOEXEC);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert(!publish_is_locked(reader));
+	ck_assert_int_eq(publish_lock(writer), 0); /* although @reader is still open */
+	ck_assert(publish_is_locked(reader));
+	ck_assert(!publish_is_locked(writer)); /* its own */
+	ck_assert_int_eq(publish_lock(second), -EWOULDBLOCK);
+	publish_unlock(writer);
+	ck_assert(!publish_is_locked(reader));
+	ck_assert_int_eq(publish_lock(second), 0);
+	close(writer);
+	close(second);
+	close(reader);
+	scratch_fini(&scratch);
+}
+END_TEST
+
 Suite *suite_dump_places(void)
 {
 	Suite *suite = suite_create("dump places");
@@ -220,6 +247,7 @@ Suite *suite_dump_places(void)
 	tcase_add_loop_test(
 		tc, without_room_anywhere_the_memory_is_kept_and_the_message_says_what_is_missing, 0, 2);
 	tcase_add_test(tc, a_dump_that_somebody_works_on_is_left_alone);
+	tcase_add_test(tc, to_ask_whether_somebody_works_on_a_file_takes_no_lock);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
