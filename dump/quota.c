@@ -78,20 +78,22 @@ static struct quota_plan decide_beside(const struct catalog *catalog, struct quo
 	const struct quota_pending *pending, size_t nr_pending, uint64_t need)
 {
 	struct quota_plan plan;
-	uint64_t waiting = 0;
+	uint64_t waiting = 0, all = need;
 
 	for (size_t i = 0; i < nr_pending; i++) {
 		if (is_complete(catalog, pending[i].name))
 			continue;
 		waiting++;
-		if (u64_add_overflows(need, pending[i].bytes, &need))
-			need = UINT64_MAX;
+		if (u64_add_overflows(all, pending[i].bytes, &all))
+			all = UINT64_MAX;
 	}
-	if (limits.max_count && waiting >= limits.max_count)
+	if (!fits(&limits, 0, 0, need))
+		return (struct quota_plan){.verdict = QUOTA_TOO_BIG};
+	if (!fits(&limits, waiting, 0, all))
 		return (struct quota_plan){.verdict = QUOTA_BUSY};
 	if (limits.max_count)
 		limits.max_count -= waiting;
-	plan = quota_decide(catalog, &limits, need);
+	plan = quota_decide(catalog, &limits, all);
 	plan.count += waiting;
 	return plan;
 }
@@ -135,7 +137,8 @@ void quota_explain(const struct quota_plan *plan, const struct quota_limits *lim
 				plan->bytes >> 20, need >> 20, limits->max_bytes >> 20);
 		break;
 	case QUOTA_BUSY:
-		snprintf(buf, size, "dump.max_count dumps are under way already");
+		snprintf(buf, size,
+			"the dumps under way are all that dump.max_count and dump.max_bytes allow");
 		break;
 	case QUOTA_ROTATE:
 		snprintf(buf, size, "%zu old dumps make room for the new one", plan->nr_remove);

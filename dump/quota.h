@@ -25,7 +25,7 @@ enum quota_verdict {
 	QUOTA_ROTATE,  /* it fits once the chosen ones have gone */
 	QUOTA_FULL,    /* it would fit if dumps were removed, and rotate is off */
 	QUOTA_TOO_BIG, /* it alone is over max_bytes: removing others would not help */
-	QUOTA_BUSY,    /* max_count dumps are under way already */
+	QUOTA_BUSY, /* dumps under way are all that the limits allow; when they are complete, they can go */
 };
 
 /* A dump under way: counts as if it were complete, once, also in the moment when it becomes so. */

@@ -43,12 +43,13 @@ struct dump_job {
 	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
 	uint64_t given_back;        /* bytes that the guest had released before the dumper began */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
-	bool sent;                  /* the dumper has it */
-	bool announced;             /* the dead VM's memory has its .partial name */
-	bool linked;                /* the dump has, too: releasing may have begun */
-	bool retried;               /* the dumper died of it once: @dump_fd is what it left */
-	bool cancelled;             /* the operator does not want it any more */
-	bool finished;              /* published or failed */
+	bool awaits_room; /* not yet for the dumper: earlier dumps leave no room before they can be rotated */
+	bool sent;        /* the dumper has it */
+	bool announced;   /* the dead VM's memory has its .partial name */
+	bool linked;      /* the dump has, too: releasing may have begun */
+	bool retried;     /* the dumper died of it once: @dump_fd is what it left */
+	bool cancelled;   /* the operator does not want it any more */
+	bool finished;    /* published or failed */
 	bool failed;
 	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
 	uint32_t successor;
@@ -212,8 +213,8 @@ struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation);
 void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why);
 
 /*
- * Makes room for @job by dump.max_count and dump.max_bytes (job_quota.c).  False: there is none, the job has
- * been given up and may be gone.
+ * Makes room for @job by dump.max_count and dump.max_bytes (job_quota.c), or has it wait for some (awaits_room).
+ * False: there is none, the job has been given up and may be gone.
  */
 bool warn_unused jobs_check_quota(struct guest *guest, struct dump_job *job);
 

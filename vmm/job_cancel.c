@@ -41,6 +41,7 @@ void jobs_cancel(struct guest *guest, struct dump_job *job)
 		if (vm->generation == job->generation)
 			vm->dying_deadline_ns = 0; /* it dumps by itself: no more */
 	jobs_cancelled(guest, job);
+	jobs_submit(guest); /* one may have waited for the room of this one */
 }
 
 static void remove_name(int dir_fd, const char *name)

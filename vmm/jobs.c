@@ -507,6 +507,8 @@ void jobs_submit(struct guest *guest)
 			jobs_give_up(guest, job, "there is no dumper process");
 			continue;
 		}
+		if (job->awaits_room && (!jobs_check_quota(guest, job) || job->awaits_room))
+			continue;
 		err = dumper_start(&guest->dumper, &(struct dumper_files){.record = job->record_fd,
 							   .region = job->region_fd,
 							   .region_dir = guest->dir_fd,

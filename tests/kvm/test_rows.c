@@ -182,6 +182,37 @@ START_TEST(ten_crashes_within_a_quota_leave_the_newest_dumps)
 }
 END_TEST
 
+START_TEST(crashes_that_come_faster_than_their_dumps_wait_for_the_room_of_older_ones)
+{
+	struct process dumper;
+	char path[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:10",
+				.recovery = "scenario=null-deref fill=pattern:10 generations=4",
+				.more = "[dump]\nstall_timeout = 0\nmax_count = 1\nrotate = yes\n"
+					"[recovery]\nhandover = none\nmax = 10\nbackoff = 0"});
+	run_await(&run, "ready", 0);
+	run_find_dumper(&run, &dumper);
+	ck_assert_int_eq(process_signal(&dumper, SIGSTOP), 0);
+	run_signal(&run, SIGUSR1);
+	run_await(&run, "power-off", 4); /* four have crashed, and no dump has begun */
+	run_count(&run, "dump-failed", 0);
+	run_assert(
+		&run, run_files(&run, ".region.partial", NULL, 0) == 4, "not every VM's memory has a name");
+	ck_assert_int_eq(process_signal(&dumper, SIGCONT), 0);
+	process_close(&dumper);
+	run_ends(&run, CODE_OK);
+	dumps_came_in_order(&run, 4);
+	run_assert(&run, run_files(&run, ".vmcore", NULL, 0) == 1, "not one dump is left");
+	run_assert(&run, !run_files(&run, ".partial", NULL, 0), "something partial is left");
+	run_dump_path(&run, 3, path, sizeof(path));
+	run_judge(&run, path, 3, 0, NULL);
+	run_finish(&run);
+}
+END_TEST
+
 /* ---- which crashes make a row (recovery.stable) ------------------------------------------------ */
 
 START_TEST(vms_of_a_guest_that_never_reports_ready_are_stable_after_a_while)
@@ -260,6 +291,7 @@ Suite *suite_rows(void)
 		tcase, recovery_vms_that_crash_in_their_first_instruction_are_dumped_and_their_row_ends);
 	tcase_add_test(tcase, ten_crashes_in_a_row_have_ten_dumps);
 	tcase_add_test(tcase, ten_crashes_within_a_quota_leave_the_newest_dumps);
+	tcase_add_test(tcase, crashes_that_come_faster_than_their_dumps_wait_for_the_room_of_older_ones);
 	tcase_add_test(tcase, vms_of_a_guest_that_never_reports_ready_are_stable_after_a_while);
 	tcase_add_test(tcase, a_vm_that_is_not_ready_is_not_stable_if_the_guest_has_been_ready_before);
 	tcase_add_test(tcase, a_vm_that_hangs_at_once_is_not_stable_however_late_that_is_seen);

@@ -130,6 +130,9 @@ START_TEST(a_dump_under_way_counts_once_also_in_the_moment_when_it_is_complete)
 	ck_assert_int_eq(plan.verdict, QUOTA_BUSY);
 	limits = (struct quota_limits){.max_bytes = 8192 + 4095};
 	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
+	ck_assert_int_eq(plan.verdict, QUOTA_BUSY);
+	limits = (struct quota_limits){.max_count = 1, .max_bytes = 4095};
+	ck_assert_int_eq(quota_make_room(dir_fd, &limits, pending, 2, 4096, &plan, why, sizeof(why)), 0);
 	ck_assert_int_eq(plan.verdict, QUOTA_TOO_BIG);
 	close(dir_fd);
 	scratch_fini(&scratch);
