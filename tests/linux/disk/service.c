@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRY_MS 200     /* one attempt to connect or to be answered; longer as the wait gets longer: below */
 #define PATIENCE_S 300 /* without any answer */
 
 static double now(void)
@@ -77,10 +78,23 @@ static void say_ready(void)
 
 /* ---- server --------------------------------------------------------------------------------------- */
 
+/* The counter in @file plus @more, which is on the disk then. */
+static uint64_t add(int file, uint64_t more)
+{
+	uint64_t counter = 0;
+
+	if (pread(file, &counter, sizeof(counter), 0) < 0)
+		die("counter");
+	counter += more;
+	if (pwrite(file, &counter, sizeof(counter), 0) != sizeof(counter) || fsync(file))
+		die("counter");
+	return counter;
+}
+
 static void answer(int connection, int file)
 {
 	char line[64];
-	uint64_t counter = 0;
+	uint64_t counter;
 	ssize_t n;
 
 	while ((n = read(connection, line, sizeof(line) - 1)) > 0) {
@@ -91,11 +105,7 @@ static void answer(int connection, int file)
 			if (write(trigger, "c", 1) != 1)
 				die("panic");
 		}
-		if (pread(file, &counter, sizeof(counter), 0) < 0)
-			die("counter");
-		counter++;
-		if (pwrite(file, &counter, sizeof(counter), 0) != sizeof(counter) || fsync(file))
-			die("counter");
+		counter = add(file, 1);
 		n = snprintf(line, sizeof(line), "%llu\n", (unsigned long long)counter);
 		if (write(connection, line, (size_t)n) != n)
 			return;
@@ -108,6 +118,9 @@ static _Noreturn void serve(int port, const char *path)
 	int listener = socket(AF_INET, SOCK_STREAM, 0), file = open(path, O_RDWR | O_CREAT, 0600), one = 1;
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* the first write to a disk takes longer than others: not to be in the first client's time */
+	if (file >= 0)
+		(void)add(file, 0);
 	if (file < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
 		listen(listener, 16))
 		die("listen");
@@ -125,45 +138,113 @@ static _Noreturn void serve(int port, const char *path)
 
 /* ---- client --------------------------------------------------------------------------------------- */
 
-static double answered; /* when the last answer came */
+/*
+ * While the service is down the client begins an attempt every ATTEMPT_MS - connect, send "next" - and takes the first
+ * that is answered, however old: so it sees to ATTEMPT_MS when there is service again, and a slow host has time
+ * to answer.  One connection with its retransmissions, 1 s and then twice as long each, would be far coarser.
+ */
+#define ATTEMPT_MS 50
+#define ATTEMPTS 128 /* at a time; the oldest is given up for a new one */
 
-/* A twentieth of the wait so far: on a slow host attempts succeed at last, and the wait is measured to 5 %. */
-static int wait_for(int fd, short events)
+struct attempt {
+	int fd; /* -1: none */
+	bool sent;
+};
+
+static void attempt_end(struct attempt *attempt)
 {
-	struct pollfd pollfd = {.fd = fd, .events = events};
-	int ms = (int)((now() - answered) * 1e3 / 20);
-
-	return poll(&pollfd, 1, ms > TRY_MS ? ms : TRY_MS) == 1 ? 0 : -1;
+	if (attempt->fd >= 0)
+		close(attempt->fd);
+	*attempt = (struct attempt){.fd = -1};
 }
 
-/* A connection, or -1. */
-static int try_connect(const struct sockaddr_in *address)
+static void attempt_begin(struct attempt *attempt, const struct sockaddr_in *address)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), error = 0;
-	socklen_t size = sizeof(error);
+	int once = 1;
 
-	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		return fd;
-	if (errno == EINPROGRESS && !wait_for(fd, POLLOUT) &&
-		!getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) && !error)
-		return fd;
-	close(fd);
-	return -1;
+	attempt_end(attempt);
+	attempt->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	/* what the guest finds waiting when it is up costs it time: one retransmission is enough */
+	setsockopt(attempt->fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once));
+	if (connect(attempt->fd, (const struct sockaddr *)address, sizeof(*address)) &&
+		errno != EINPROGRESS)
+		attempt_end(attempt);
 }
 
-/* The answer to @line, or 0. */
-static uint64_t ask(int fd, const char *line)
+/* The answer to "next" on @fd, or 0. */
+static uint64_t answer_on(int fd)
 {
 	char reply[64];
-	ssize_t n;
+	ssize_t n = recv(fd, reply, sizeof(reply) - 1, 0);
 
-	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 || wait_for(fd, POLLIN))
-		return 0;
-	n = recv(fd, reply, sizeof(reply) - 1, 0);
 	if (n <= 0)
 		return 0;
 	reply[n] = '\0';
 	return strtoull(reply, NULL, 10);
+}
+
+/* Something happened to @attempt: asks when it is connected.  The answer, or 0. */
+static uint64_t attempt_go_on(struct attempt *attempt)
+{
+	uint64_t reply;
+
+	if (!attempt->sent) {
+		attempt->sent = send(attempt->fd, "next\n", 5, MSG_NOSIGNAL) == 5;
+		if (!attempt->sent)
+			attempt_end(attempt); /* refused */
+		return 0;
+	}
+	reply = answer_on(attempt->fd);
+	if (!reply)
+		attempt_end(attempt);
+	return reply;
+}
+
+/* Attempts until there is an answer, which is returned; *@ret_fd is its connection. */
+static uint64_t ask_anew(const struct sockaddr_in *address, int *ret_fd)
+{
+	double begin = now(), last = 0;
+	struct attempt attempts[ATTEMPTS];
+	struct pollfd polls[ATTEMPTS];
+	uint64_t reply = 0;
+
+	for (size_t i = 0; i < ATTEMPTS; i++)
+		attempts[i] = (struct attempt){.fd = -1};
+	for (size_t next = 0; !reply;) {
+		if (now() - last >= ATTEMPT_MS / 1e3) {
+			last = now();
+			attempt_begin(&attempts[next++ % ATTEMPTS], address);
+		}
+		for (size_t i = 0; i < ATTEMPTS; i++)
+			polls[i] = (struct pollfd){
+				.fd = attempts[i].fd, .events = attempts[i].sent ? POLLIN : POLLOUT};
+		poll(polls, ATTEMPTS, ATTEMPT_MS / 5);
+		for (size_t i = 0; i < ATTEMPTS && !reply; i++) {
+			if (polls[i].revents)
+				reply = attempt_go_on(&attempts[i]);
+			if (reply) {
+				*ret_fd = attempts[i].fd;
+				attempts[i].fd = -1;
+			}
+		}
+		if (now() - begin > PATIENCE_S) {
+			errno = ETIMEDOUT;
+			die("no answer");
+		}
+	}
+	for (size_t i = 0; i < ATTEMPTS; i++)
+		attempt_end(&attempts[i]);
+	return reply;
+}
+
+/* The answer on the connection @fd, or 0. */
+static uint64_t ask(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+
+	if (send(fd, "next\n", 5, MSG_NOSIGNAL) != 5 || poll(&pollfd, 1, PATIENCE_S * 1000) != 1)
+		return 0;
+	return answer_on(fd);
 }
 
 static int client(const char *host, int port, unsigned wanted, unsigned panic_every)
@@ -171,21 +252,15 @@ static int client(const char *host, int port, unsigned wanted, unsigned panic_ev
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	uint64_t last = 0, reply;
 	unsigned answers = 0, panics = 0;
-	int fd = -1, down = 0;
+	double answered = now();
+	bool down = false;
+	int fd = -1;
 
-	answered = now();
 	inet_pton(AF_INET, host, &address.sin_addr);
 	while (answers < wanted) {
-		if (now() - answered > PATIENCE_S) {
-			errno = ETIMEDOUT;
-			die("no answer");
-		}
-		if (fd < 0 && (fd = try_connect(&address)) < 0) {
-			usleep(20000);
-			continue;
-		}
-		reply = ask(fd, "next\n");
+		reply = fd < 0 ? ask_anew(&address, &fd) : ask(fd);
 		if (!reply) {
+			printf("service: a connection ended by itself\n");
 			close(fd);
 			fd = -1;
 			continue;
@@ -195,18 +270,18 @@ static int client(const char *host, int port, unsigned wanted, unsigned panic_ev
 				(unsigned long long)last);
 			return 1;
 		}
+		/* the times are CLOCK_MONOTONIC, as in minivmm's events */
 		if (down)
-			printf("service: down for %.0f ms, answer %llu after %llu\n",
-				(now() - answered) * 1e3, (unsigned long long)reply,
+			printf("service: down for %.0f ms, %.3f to %.3f s, answer %llu after %llu\n",
+				(now() - answered) * 1e3, answered, now(), (unsigned long long)reply,
 				(unsigned long long)last);
-		down = 0;
-		last = reply;
 		answered = now();
-		answers++;
-		if (answers % panic_every == 0 && answers < wanted) {
+		down = ++answers % panic_every == 0 && answers < wanted;
+		last = reply;
+		if (down) {
 			panics++;
-			down = 1;
-			(void)ask(fd, "panic\n");
+			if (send(fd, "panic\n", 6, MSG_NOSIGNAL) != 6)
+				die("panic");
 			close(fd);
 			fd = -1;
 		}
