@@ -224,6 +224,7 @@ static bool look_at(const struct budget *budget, const struct budget_item *item,
 		state->other += item->in_flight;
 	}
 	state->dumps += dump;
+	state->under_way |= !over;
 	if (!item->fills && !over)
 		state->growing = true;
 	return found || partial || !over;

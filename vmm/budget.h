@@ -53,7 +53,8 @@ struct budget_state {
 	uint64_t crashed; /* memory behind regions of VMs that are over */
 	uint64_t dumps;   /* memory behind dumps, made or being made */
 	uint64_t other; /* standby, what dumps under way take for a while, and what the next crash needs */
-	bool growing;   /* something of it is still to be given back */
+	bool growing;   /* something of it is still to be given back, so that waiting for it pays */
+	bool under_way; /* a dump is not complete, or a VM that is over is not gone: small sums may still move */
 };
 
 /*

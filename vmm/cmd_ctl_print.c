@@ -26,16 +26,22 @@ static void format_time(uint64_t ns, char *buf, size_t size)
 
 static void print_vm(struct json_slice answer, FILE *out)
 {
-	char up[48], resident[24];
+	char up[48], resident[24], granted[24];
 	struct json_slice vm;
+	bool part;
 
 	if (!json_find(answer, "vm", &vm))
 		return;
 	format_time(json_find_u64(vm, "uptime_ns"), up, sizeof(up));
 	report_bytes(json_find_u64(vm, "resident"), resident, sizeof(resident));
-	fprintf(out, "VM          generation %" PRIu64 "%s, %s, up %s, %s of memory in use\n",
+	report_bytes(json_find_u64(vm, "granted"), granted, sizeof(granted));
+	part = json_find_u64(vm, "granted") < json_find_u64(answer, "memory");
+	fprintf(out, "VM          generation %" PRIu64 "%s, %s, up %s, %s of memory in use%s%s%s\n",
 		json_find_u64(vm, "generation"), json_find_true(vm, "recovery") ? " (recovery VM)" : "",
-		json_find_true(vm, "ready") ? "ready" : "not ready yet", up, resident);
+		json_find_true(vm, "ready") ? "ready" : "not ready yet", up, resident,
+		part ? " of the " : "", part ? granted : "", part ? " that it has been given" : "");
+	if (json_find_true(vm, "waits_for_memory"))
+		fprintf(out, "            waits for memory that dumps or dead VMs keep\n");
 }
 
 static void print_dumps(struct json_slice answer, FILE *out)

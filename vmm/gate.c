@@ -195,7 +195,7 @@ static void serve(struct gate *gate)
 	if (!gate->region || finish_if_over(gate, &state))
 		return;
 	serve_waits(gate, &state);
-	if (!gate->region || !gate->nr_waits || state.growing) {
+	if (!gate->region || !gate->nr_waits || state.under_way) {
 		gate->blocked = false;
 	} else if (!gate->blocked) {
 		gate->blocked = true;

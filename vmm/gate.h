@@ -47,7 +47,7 @@ struct gate_report {
 
 enum gate_news {
 	GATE_NO_NEWS,
-	GATE_BLOCKED, /* the VM waits, and no dump under way will give memory back */
+	GATE_BLOCKED, /* the VM waits, and no dump is under way: only the removal of one gives memory */
 	GATE_OVER,    /* everything is open: *ret_report is filled in */
 };
 

@@ -288,6 +288,9 @@ void handover_grant(struct guest *guest);
 /* guest->dumps_fd is readable: there may be memory for the VM that waits for it. */
 void handover_dump_removed(struct guest *guest);
 
+/* How much of its memory guest->vm, which there is, has by now, and whether it waits for more. */
+void handover_look(struct guest *guest, uint64_t *ret_granted, bool *ret_waits);
+
 /* Says what the gate has to say. */
 void handover_check(struct guest *guest);
 

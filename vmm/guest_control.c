@@ -39,9 +39,12 @@ static uint64_t since(uint64_t ns)
 	return ns ? clock_mono_ns() - ns : 0;
 }
 
-static void put_vm(struct json *json, const struct vm *vm)
+static void put_vm(struct json *json, struct guest *guest)
 {
+	const struct vm *vm = guest->vm;
+	uint64_t granted;
 	struct stat st;
+	bool waits;
 
 	json_object(json, "vm");
 	json_u64(json, "generation", vm->generation);
@@ -51,6 +54,9 @@ static void put_vm(struct json *json, const struct vm *vm)
 	json_u64(json, "uptime_ns", since(atomic_load(&vm->first_run_ns)));
 	if (!fstat(vm->region.fd, &st))
 		json_u64(json, "resident", (uint64_t)st.st_blocks * 512 /* its unit */);
+	handover_look(guest, &granted, &waits);
+	json_u64(json, "granted", granted);
+	json_bool(json, "waits_for_memory", waits);
 	json_end(json);
 }
 
@@ -127,7 +133,7 @@ static void status(struct guest *guest, struct control_request *request, struct 
 		json_u64(answer, "recovery_in_ns",
 			guest->recover_at_ns > now ? guest->recover_at_ns - now : 0);
 	if (guest->vm)
-		put_vm(answer, guest->vm);
+		put_vm(answer, guest);
 	put_budget(answer, guest);
 	put_dumps(answer, guest);
 }

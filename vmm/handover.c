@@ -225,7 +225,7 @@ void handover_grant(struct guest *guest)
 		report_uncovered(vm->generation, grants_left(vm) - left);
 		budget_write_off(&guest->budget);
 		grants_finish(vm);
-	} else if (!grants_offer(vm, left) && !state.growing && !guest->blocked) {
+	} else if (!grants_offer(vm, left) && !state.under_way && !guest->blocked) {
 		guest->blocked = true;
 		report_blocked(guest, vm->generation);
 	}
@@ -241,6 +241,15 @@ void handover_dump_removed(struct guest *guest)
 	while (read(guest->dumps_fd, events, sizeof(events)) > 0)
 		;
 	handover_grant(guest);
+}
+
+void handover_look(struct guest *guest, uint64_t *ret_granted, bool *ret_waits)
+{
+	uint64_t gated = gate_granted(&guest->gate);
+
+	*ret_granted = gated ? gated : region_usable(&guest->vm->region);
+	*ret_waits = gate_stalled_until(&guest->gate) == UINT64_MAX ||
+		     (guest->blocked && grants_left(guest->vm));
 }
 
 enum recovery_wait handover_must_wait(struct guest *guest)

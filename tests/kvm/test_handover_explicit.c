@@ -277,8 +277,9 @@ START_TEST(a_recovery_vm_that_reboots_beside_the_dump_starts_small_again)
 	ck_assert_uint_le(check_growth(&run, 2, INITIAL), HALF);
 	go_on(&dumper);
 	run_ends(&run, CODE_OK);
-	run_said(&run, ", 64 MiB, 1 cpus, generation 2\n");
-	check_growth(&run, 2, INITIAL);
+	check_growth(&run, 2, INITIAL); /* whatever came, came on top of that */
+	if (!event_find(&run.log, "memory-added", 2, NULL))
+		run_said(&run, ", 64 MiB, 1 cpus, generation 2\n");
 	no_errors(&run);
 	run_finish(&run);
 }

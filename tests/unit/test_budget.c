@@ -150,7 +150,7 @@ START_TEST(a_complete_dump_counts_until_it_is_removed_and_does_not_grow)
 	ck_assert(state.growing); /* not reaped yet */
 	reap();
 	ck_assert_uint_eq(left(), LIMIT - MIB(8));
-	ck_assert(!state.growing);
+	ck_assert(!state.growing && !state.under_way);
 	ck_assert_int_eq(unlinkat(shm, names.final, 0), 0);
 	ck_assert_uint_eq(left(), LIMIT);
 	ck_assert(!budget_has(&budget, 0));
@@ -179,6 +179,7 @@ START_TEST(a_dump_that_takes_all_that_is_given_back_does_not_grow)
 	claim(region, true, true);
 	left();
 	ck_assert(!state.growing);
+	ck_assert(state.under_way);
 	close(region);
 }
 END_TEST
