@@ -26,8 +26,9 @@ number() {
 	sed -n 's/^{"event":"'"$1"'",.*"'"$2"'":\([0-9]*\).*/\1/p' "$work/events" | head -1
 }
 
-# config MEMORY VCPUS CMDLINE RECOVERY_CMDLINE: writes $work/guest.cfg.
+# config MEMORY VCPUS CMDLINE RECOVERY_CMDLINE: writes $work/guest.cfg.  Sets $configured to MEMORY.
 config() {
+	configured=$1
 	cat >"$work/guest.cfg" <<-END
 		[vm]
 		name = $guest
@@ -76,11 +77,11 @@ host_line() {
 	echo "host: $(nproc) CPUs, Linux $(uname -r), huge pages: ${huge:-?}, minivmm $("$minivmm" --version | cut -d' ' -f2)"
 }
 
-# warm: touches twice $memory of the guest's tmpfs.  A host that is itself a guest gives memory that nobody used for a
+# warm: touches twice the memory of the guest (config, else $memory) on its tmpfs.  A host that is itself a guest gives memory that nobody used for a
 # while back slowly, and that is not what is measured.  Removes what is in $dir.
 warm() {
 	rm -rf "${dir:?}"/*
 	mkdir -p "$dir"
-	head -c $((2 * $(numfmt --from=iec "$memory"))) /dev/zero >"$dir/warm" || true
+	head -c $((2 * $(numfmt --from=iec "${configured:-$memory}"))) /dev/zero >"$dir/warm" || true
 	rm -f "$dir/warm"
 }

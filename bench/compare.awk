@@ -34,7 +34,7 @@ function noise(file, key,    n, i, v, d) {
 function direction(unit) {
 	if (unit == "GB/s")
 		return 1
-	return unit == "ms" || unit == "MiB" || unit == "KiB" || unit == "of guest memory" ? -1 : 0
+	return unit == "ms" || unit == "us" || unit == "MiB" || unit == "KiB" || unit == "of guest memory" ? -1 : 0
 }
 
 function compare(key,    part, a, b, old, new, ratio, limit, mark, way) {

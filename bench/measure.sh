@@ -31,7 +31,19 @@ say() {
 
 # note VARIANT: progress.
 note() {
-	[ ! -t 2 ] || printf '\r\033[K  round %d  %-10s %s' "$round" "$cell" "$1" >&2
+	[ ! -t 2 ] || printf '\r\033[K  %4d s%s  round %d  %-12s %s' "$((SECONDS - began))" "${budget_text:-}" "$round" "$cell" "$1" >&2
+}
+
+# room_for SIZE: has the host memory for a guest of SIZE and a second copy of it?
+room_for() {
+	[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -ge $(((2 * $(bytes_of "$1") + (1 << 30)) >> 10)) ] ||
+		skipped "$1" "less than twice the memory of such a guest is free"
+}
+
+# skipped WHAT WHY: told in the report.  Returns 1.
+skipped() {
+	printf '{"record":"skipped","cell":"%s","variant":"%s","round":%d,"why":"%s"}\n' "$cell" "$1" "$round" "$2" >>"$results"
+	return 1
 }
 
 # after MOMENT [SINCE]: ms from SINCE (crash) to MOMENT, of the first crash; "-" if it was not reached.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # bench/plots.sh - the plots of bench/report; sourced by it.  From $work/summary (bench/summary.awk) to
-# $work/plot.CELL.N.svg, in the order in which they are shown.
+# $work/plot.CELL.N.svg, in the order in which they are shown, each with its caption in $work/plot.CELL.N.caption.
 
 colours=('#2f6fb3' '#d9822b' '#3a9a5b' '#b0413e' '#7a5ea8' '#5b6770')
 
@@ -12,7 +12,7 @@ plots_of() {
 	case $cell in
 	downtime)
 		plot_stack "$cell" 01
-		plot_stack "$cell" 02 qemu # beside it the others cannot be told apart
+		plot_stack "$cell" 02 qemu # beside its bars the others cannot be told apart
 		;;
 	curve) plot_curves "$cell" ;;
 	esac
@@ -27,7 +27,12 @@ plots_of() {
 	done < <(awk -F '\t' -v cell="$cell" '$1 == cell && !seen[$2]++ { print $2 "\t" $3 }' "$work/summary")
 }
 
-terminal() { # CELL NUMBER HEIGHT
+# colour of a bar: what is compared with, other people's programs, ours
+reference='#8a939c'
+peer='#d9822b'
+
+terminal() { # CELL NUMBER HEIGHT CAPTION
+	echo "$4" >"$work/plot.$1.$2.caption"
 	echo "set terminal svg size 820,$3 dynamic enhanced font 'sans-serif,13' name '${1//-/_}_$2' background '#ffffff'"
 	echo "set output '$work/plot.$1.$2.svg'"
 	echo "set border 3 lc '#8a939c'; set tics nomirror; set grid xtics lc '#e4e8ec' lt 1 lw 1"
@@ -38,27 +43,43 @@ plain() {
 	sed 's/\\/\\\\/g; s/[_^@&~{}]/\\\\&/g'
 }
 
-# One bar a variant: median, with min and max as whiskers.
+# One bar a variant: median, with min and max as whiskers; the median and the ratio to the base stand beside it.
 plot_bars() { # CELL NUMBER METRIC UNIT
-	local rows wide
-	awk -F '\t' -v cell="$1" -v metric="$3" '$1 == cell && $2 == metric { print $6 "\t" $7 "\t" $8 "\t" $4 }' \
-		"$work/summary" >"$work/rows"
+	local rows wide base
+	base=$(awk -F '\t' -v cell="$1" '$1 == cell { print $10; exit }' "$work/summary")
+	awk -F '\t' -v cell="$1" -v metric="$3" '$1 == cell && $2 == metric' "$work/summary" >"$work/rows"
 	rows=$(wc -l <"$work/rows")
 	[ "$rows" -gt 1 ] || return 0
-	tac "$work/rows" | awk -F '\t' '{ print NR "\t" $0 }' >"$work/data"
+	# NUMBER MEDIAN MIN MAX NAME LABEL COLOUR, the first one at the top
+	tac "$work/rows" | awk -F '\t' -v base="$base" -v reference="$reference" -v peer="$peer" -v ours="${colours[0]}" '{
+		colour = $4 == base ? reference : $4 ~ /^(qemu|ideal)/ ? peer : ours
+		sub(/#/, "0x", colour)
+		printf "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", NR, $6, $7, $8, $4, $9 == "-" ? $6 : $6 "   × " $9, colour }' >"$work/data"
 	# bars of a thousandth cannot be seen: a logarithmic axis if all are above 0 and far apart
 	wide=$(awk -F '\t' '$2 <= 0 { none = 1 } NR == 1 { lo = $2; hi = $2 } $2 < lo { lo = $2 } $2 > hi { hi = $2 }
 		END { print (!none && hi > 30 * lo ? 10 ^ (int(log(lo) / log(10) + 100) - 101) : 0) }' "$work/data")
 	{
-		terminal "$1" "$2" $((84 + 25 * rows))
-		echo "set title '$(plain <<<"$3, $4")' left font ',14'; unset key; set yrange [0.4:$rows.6]; set border 1; set tics scale 0.5"
-		[ "$wide" = 0 ] && echo "set xrange [0:*]" || echo "set logscale x; set xrange [$wide:*]; set format x '%g'; set xlabel 'logarithmic'"
-		awk -F '\t' -v q="'" '{ gsub(/[_^@&~{}]/, "\\\\&", $5); gsub(q, "", $5); printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics ("), $5, $1 } END { print ")" }' "$work/data"
+		terminal "$1" "$2" $((44 + 23 * rows)) "$3, $4$([ "$wide" = 0 ] || echo ', logarithmic')$([ -z "$base" ] || echo "; ×: ratio to $base")"
+		echo "set lmargin $(margin 5); set rmargin 20; set tmargin 0.5; set bmargin 2; set datafile separator tab"
+		echo "unset key; set yrange [0.4:$rows.6]; set border 1; set tics scale 0.5"
+		[ "$wide" = 0 ] && echo "set xrange [0:*]" || echo "set logscale x; set xrange [$wide:*]; set format x '%g'"
+		names 5
 		echo "set style fill solid 0.85 noborder"
-		echo "plot '$work/data' using ($wide):1:($wide):2:(\$1-0.32):(\$1+0.32) with boxxyerror lc '${colours[0]}', \\"
+		echo "plot '$work/data' using ($wide):1:($wide):2:(\$1-0.32):(\$1+0.32):7 with boxxyerror lc rgb variable, \\"
 		echo "  '' using 2:1:3:4 with xerrorbars lc '#1b1f24' pt 0 lw 1.2, \\"
-		echo "  '' using 4:1:(sprintf('  %.4g', \$2)) with labels left font ',11' tc '#1b1f24'"
+		echo "  '' using 4:1:(sprintf('  %s', strcol(6))) with labels left noenhanced font ',12' tc '#1b1f24'"
 	} | run_gnuplot
+}
+
+# margin COLUMN: characters for the longest of the names in it, of $work/data.
+margin() {
+	awk -F '\t' -v c="$1" 'length($c) > n { n = length($c) } END { print (n < 10 ? 12 : n + 2) }' "$work/data"
+}
+
+# names COLUMN: of $work/data, beside the bars.
+names() {
+	awk -F '\t' -v q="'" -v c="$1" '{ gsub(/[_^@&~{}]/, "\\\\&", $c); gsub(q, "", $c)
+		printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics textcolor \"#1b1f24\" ("), $c, $1 } END { print ")" }' "$work/data"
 }
 
 # Variants NAME@X over X, each NAME with a straight line through its medians, whose slope is told in $work/fit.CELL.
@@ -68,8 +89,8 @@ plot_lines() { # CELL NUMBER METRIC UNIT AXIS
 		print at[1] "\t" at[2] "\t" $6 "\t" $7 "\t" $8 }' "$work/summary" >"$work/rows"
 	[ "$(cut -f2 "$work/rows" | sort -u | wc -l)" -gt 1 ] || return 0
 	{
-		terminal "$1" "$2" 300
-		echo "set title '$(plain <<<"$3, $4")' left font ',14'; set key outside right; set grid ytics lc '#e4e8ec' lt 1"
+		terminal "$1" "$2" 270 "$3, $4"
+		echo "set key outside right; set grid ytics lc '#e4e8ec' lt 1"
 		echo "set xlabel '$(plain <<<"$5")'; set yrange [0:*]; set xrange [0:*]; set offsets graph 0, graph 0.05, graph 0.1, 0"
 		printf 'plot'
 		while IFS= read -r name; do
@@ -96,11 +117,11 @@ fit() {
 }
 
 # The phases of the downtime, one on the other, one bar a variant.
-plot_stack() { # CELL NUMBER [VARIANT THAT IS LEFT OUT]
+plot_stack() { # CELL NUMBER [BEGINNING OF VARIANTS THAT ARE LEFT OUT]
 	local rows
-	[ -z "${3:-}" ] || awk -F '\t' -v cell="$1" -v out="$3" '$1 == cell && $4 == out { found = 1 } END { exit !found }' \
+	[ -z "${3:-}" ] || awk -F '\t' -v cell="$1" -v out="^$3" '$1 == cell && $4 ~ out { found = 1 } END { exit !found }' \
 		"$work/summary" || return 0
-	awk -F '\t' -v cell="$1" -v out="${3:-}" '$1 == cell && $2 ~ /^phase:/ && $4 != out {
+	awk -F '\t' -v cell="$1" -v out="${3:+^$3}" '$1 == cell && $2 ~ /^phase:/ && (out == "" || $4 !~ out) {
 			if (!($4 in n)) { n[$4] = ++nr; name[nr] = $4 }
 			v[n[$4], substr($2, 7)] = $6
 		}
@@ -109,10 +130,11 @@ plot_stack() { # CELL NUMBER [VARIANT THAT IS LEFT OUT]
 	rows=$(wc -l <"$work/data")
 	[ "$rows" -gt 0 ] || return 0
 	{
-		terminal "$1" "$2" $((110 + 26 * rows))
-		echo "set title 'downtime by phase, ms (medians)${3:+, without $3}' left font ',14'; set key outside bottom center horizontal; set border 1; set tics scale 0.5"
+		terminal "$1" "$2" $((84 + 23 * rows)) "downtime by phase, ms, medians${3:+; without $3}"
+		echo "set lmargin $(margin 2); set rmargin 12; set tmargin 0.5; set datafile separator tab"
+		echo "set key outside bottom center horizontal; set border 1; set tics scale 0.5"
 		echo "set yrange [0.4:$rows.6]; set xrange [0:*]; set style fill solid 0.9 noborder"
-		awk -F '\t' '{ gsub(/[_^@&~{}]/, "\\\\&", $2); printf "%s\"%s\" %d", (NR > 1 ? ", " : "set ytics ("), $2, $1 } END { print ")" }' "$work/data"
+		names 2
 		echo "plot '$work/data' using (0):1:(0):3:(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[3]}' title 'vCPUs stop', \\"
 		echo "  '' using 3:1:3:(\$3+\$4):(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[1]}' title 'wait for the dump', \\"
 		echo "  '' using (\$3+\$4):1:(\$3+\$4):(\$3+\$4+\$5):(\$1-0.34):(\$1+0.34) with boxxyerror lc '${colours[4]}' title 'enter recovery VM', \\"
@@ -129,8 +151,8 @@ plot_curves() { # CELL
 		name=${file##*/"$1".}
 		name=${name%.tsv}
 		{
-			terminal "$1" "0${name//[^a-z]/}" 320
-			echo "set title '$(plain <<<"$name"): memory in use, MiB' left font ',14'; set key outside right; set grid ytics lc '#e4e8ec' lt 1"
+			terminal "$1" "0${name//[^a-z]/}" 290 "$name: memory in use, MiB"
+			echo "set key outside right; set grid ytics lc '#e4e8ec' lt 1"
 			echo "set xlabel 'ms since the crash'; set yrange [0:*]; set style fill solid 0.75 noborder"
 			echo "plot '$file' using 1:2 with filledcurves y1=0 lc '${colours[3]}' title 'crashed VM', \\"
 			echo "  '' using 1:2:(\$2+\$3) with filledcurves lc '${colours[1]}' title 'dump', \\"

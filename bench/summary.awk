@@ -26,6 +26,11 @@
 		rounds = text($0, "round") + 0
 }
 
+# Four digits, and no exponent for large numbers.
+function digits(x) {
+	return x >= 10000 ? sprintf("%.0f", x) : sprintf("%.4g", x)
+}
+
 function print_variant(group, variant,    key, other, n, i, v, r, nr, ratio) {
 	key = group "\t" variant
 	n = count[key]
@@ -42,7 +47,7 @@ function print_variant(group, variant,    key, other, n, i, v, r, nr, ratio) {
 		if (nr)
 			ratio = sprintf("%.3g", median(r, nr))
 	}
-	printf "%s\t%s\t%d\t%.4g\t%.4g\t%.4g\t%s\t%s\n", group, variant, n, median(v, n), v[1], v[n], ratio,
+	printf "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", group, variant, n, digits(median(v, n)), digits(v[1]), digits(v[n]), ratio,
 		base[cell_of[group]]
 }
 

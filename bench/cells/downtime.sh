@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # From the panic to the moment that the service is ready again, by how the crash is dealt with; and the peers.
-cells+=(downtime curve peers)
+cells+=(downtime peers)
 
 downtime_title="Downtime"
-downtime_about="Crash to the service's ready call, 60 % of the guest's memory in use; the service touches some of its memory (an eighth of the guest's, 256 MiB at most) before it is ready. none: no dump; serial: vmapp, and the recovery VM after it; qemu: dump-guest-memory (ELF) to the same tmpfs, then system_reset; its restart goes through its firmware. The phases add up to the downtime."
+downtime_about="Crash to the service's ready call, 60 % of the guest's memory in use; the service touches some of its memory (an eighth of the guest's, 256 MiB at most) before it is ready. none: no dump; hypercall, addmem: the dead guest dumps by itself, first; serial: vmapp, and the recovery VM after it; qemu MACHINE: dump-guest-memory (ELF) to the same tmpfs, then system_reset, as virsh dump and virsh reset have it; its restart goes through that machine's firmware. The phases add up to the downtime."
 downtime_base=none
 
 downtime_round() {
@@ -16,22 +16,34 @@ downtime_round() {
 		# shellcheck disable=SC2086 # options are words
 		crash "$name" "$kind" $options || continue
 		downtime_samples "$name"
-	done 3<<-END
+	done 3< <(downtime_rows)
+	for name in $(qemus); do
+		note "qemu $name"
+		qemu_crash "$name" "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" \
+			"$(($(bytes_of "$memory") >> 20))" || continue
+		sample "qemu $name" downtime ms "$qemu_downtime"
+		sample "qemu $name" phase:dump ms "$qemu_dump"
+		sample "qemu $name" phase:restart ms "$(echo "$qemu_downtime $qemu_dump" | awk '{ print $1 - $2 }')"
+	done
+}
+
+#  name|not in the dump|options
+downtime_rows() {
+	cat <<-END
 		none|none|--set dump.enabled=no
 		remap,pages|all|--set dump.strategy=remap --set dump.select=pages
-		vmapp,pages|all|--set dump.select=pages
 		vmapp|all|
-		vmapp,lz4|all|--set dump.compress=lz4
+		vmapp,pages|all|--set dump.select=pages
 		serial|all|--set recovery.concurrent=no
 	END
-	if command -v qemu-system-x86_64 >/dev/null; then
-		note qemu
-		qemu_crash "scenario=panic-call fill=pattern:60 on-recovery=service touch=$touch refill=0" \
-			"$(($(bytes_of "$memory") >> 20))" || return 0
-		sample qemu downtime ms "$qemu_downtime"
-		sample qemu phase:dump ms "$qemu_dump"
-		sample qemu phase:restart ms "$(echo "$qemu_downtime $qemu_dump" | awk '{ print $1 - $2 }')"
-	fi
+	[ "$mode" != quick ] || return 0
+	cat <<-END
+		remap|all|--set dump.strategy=remap
+		hybrid,pages|all|--set dump.strategy=hybrid --set dump.select=pages
+		vmapp,lz4|all|--set dump.compress=lz4
+		hypercall|all|--set dump.strategy=hypercall
+		addmem|all|--set dump.strategy=addmem
+	END
 }
 
 # event_ns NAME [WORD]: when the events NAME, with WORD in their line, happened.
@@ -46,7 +58,8 @@ downtime_samples() {
 	crash=$(event_ns crash) parked=$(moment parked) run=$(event_ns run true) published=$(moment published)
 	ready=$(event_ns ready | tail -1)
 	[ -n "$ready" ] || failed "$1" "never ready" || return 0
-	# a phase that is not known has no length
+	# a phase that is not known has no length; a guest that dumps by itself is stopped only afterwards
+	[ -z "$(event_ns guest-dumped)" ] || parked=$crash
 	parked=${parked:-$crash}
 	run=${run:-$parked}
 	[ "${published:-0}" -gt 0 ] && [ "$published" -lt "$run" ] || published=$parked
@@ -57,8 +70,8 @@ downtime_samples() {
 	sample "$1" phase:restart ms "$(echo "$ready $run" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
 }
 
-# qemu_crash CMDLINE MIB [OPTION]: the same guest in QEMU with KVM, driven through its monitor as soon as it stands still.  OPTION
-# is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms from the panic to ready, and to the end of the dump),
+# qemu_crash MACHINE CMDLINE MIB [OPTION]: the same guest in QEMU with KVM, driven through its monitor as soon as it stands
+# still.  OPTION is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms from the panic to ready, and to the end of the dump),
 # $qemu_took (ms of the dump alone) and $qemu_mib, its size.  The dump cannot be judged by vmcore-check, whose notes it
 # lacks: it has to have MIB at least.
 qemu_crash() {
@@ -67,9 +80,9 @@ qemu_crash() {
 	mkfifo "$work/serial.in" "$work/serial.out"
 	warm
 	exec 8<>"$work/serial.out" 9<>"$work/serial.in"
-	coproc QEMU { exec timeout 300 qemu-system-x86_64 -M q35 -accel kvm -cpu host -nodefaults -display none -m "$memory" \
+	coproc QEMU { exec timeout 300 qemu-system-x86_64 -M "$1" -accel kvm -cpu host -nodefaults -display none -m "$memory" \
 		-object memory-backend-file,id=ram,size="$memory",mem-path="$dir",share=on -machine memory-backend=ram \
-		-kernel "$stub" -append "$1" -serial "pipe:$work/serial" \
+		-kernel "$stub" -append "$2" -serial "pipe:$work/serial" \
 		-device pvpanic,ioport=1285 -action panic=pause -monitor stdio 2>&1; }
 	pid=$QEMU_PID
 	exec 6<&"${QEMU[0]}" 7>&"${QEMU[1]}"
@@ -79,7 +92,7 @@ qemu_crash() {
 	done
 	if [ -n "$t0" ] && qemu_paused 6 7; then
 		t1=$EPOCHREALTIME
-		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "${3:-}" "$dir" >&7
+		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "${4:-}" "$dir" >&7
 		while IFS= read -r -t 60 -u 6 line; do
 			case $line in *00000000-0000-0000-0000-000000000000*) t2=$EPOCHREALTIME; break ;; esac
 		done
@@ -94,9 +107,9 @@ qemu_crash() {
 	exec 8<&- 9<&-
 	size=$(stat -c %s "$dir/qemu.elf" 2>/dev/null || echo 0)
 	rm -f "$dir/qemu.elf"
-	[ -n "$t3" ] && [ -n "$t2" ] || failed qemu "panic at ${t0:-no time}, dump ended at ${t2:-no time}, ready at ${t3:-no time}" || return 1
+	[ -n "$t3" ] && [ -n "$t2" ] || failed "qemu $1" "panic at ${t0:-no time}, dump ended at ${t2:-no time}, ready at ${t3:-no time}" || return 1
 	qemu_mib=$((size >> 20))
-	[ $qemu_mib -ge "$2" ] || failed qemu "its dump has $size bytes only" || return 1
+	[ $qemu_mib -ge "$3" ] || failed "qemu $1" "its dump has $size bytes only" || return 1
 	qemu_downtime=$(echo "$t3 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
 	qemu_dump=$(echo "$t2 $t0" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
 	qemu_took=$(echo "$t2 $t1" | awk '{ printf "%.3f\n", ($1 - $2) * 1e3 }')
@@ -124,49 +137,8 @@ peers_round() {
 		way="qemu elf"
 		[ -z "$options" ] || way="qemu kdump-zlib"
 		note "$way"
-		qemu_crash "$cmdline on-recovery=service refill=0" $((memory_mib * 8 / 10)) "$options" || continue
+		qemu_crash microvm "$cmdline on-recovery=service refill=0" $((memory_mib * 8 / 10)) "$options" || continue
 		sample "$way" dump ms "$qemu_took"
 		sample "$way" size MiB "$qemu_mib"
 	done
-}
-
-curve_title="Memory through a crash"
-curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had filled 90 % of its memory and freed a third of that again, the service of the recovery VM touches half of its memory. peak: most of the sum, over the guest's memory. budget: vm.memory and recovery.reserve. The plots show the last round."
-curve_round() {
-	local name options wrap
-	config "$memory" 1 "scenario=panic-call fill=pattern:60,freed:30" \
-		"scenario=service touch=$(($(bytes_of "$memory") >> 21)) then=ready-poweroff"
-	while IFS='|' read -r name options <&3; do
-		mkdir -p "$dir"
-		wrap=("$tools/curve" "$work/curve" "$dir")
-		# shellcheck disable=SC2086 # options are words
-		crash "$name" freed $options || continue
-		curve_samples "$name"
-	done 3<<-END
-		vmapp,pages|--set dump.select=pages
-		remap,pages|--set dump.select=pages --set dump.strategy=remap
-	END
-}
-
-# Files become "MS CRASHED DUMP RECOVERY SUM BUDGET", MiB; BUDGET is vm.memory + recovery.reserve.  The crashed VM's region is the largest file at the crash; a file
-# with a name that is not the region is the dump; the rest is the recovery VM's.
-curve_samples() {
-	local series=$out/series/$cell.$1 reserve
-	mkdir -p "$out/series"
-	reserve=$("$minivmm" check "$work/guest.cfg" | sed -n 's/^ *reserve *= *//p')
-	awk -v budget=$((($(bytes_of "$memory") + $(bytes_of "${reserve:-0}")) >> 20)) -v t0="$(moment crash)" '
-		FNR == NR { if ($1 <= t0 && $3 >= most) { most = $3; crashed = $2 } next }
-		function flush() {
-			if (now > t0 - 20e6) printf "%.3f %.2f %.2f %.2f %.2f %d\n", (now - t0) / 1e6, c / 1024, d / 1024, r / 1024, (c + d + r) / 1024, budget
-			c = d = r = 0
-		}
-		$1 != now { if (now) flush(); now = $1 }
-		$2 == crashed && $4 !~ /vmcore(.lz4)?$/ { c += $3; next } # by remap it becomes the dump
-		$4 ~ /vmcore/ { dump[$2] = 1 }
-		$2 in dump { d += $3; next }
-		{ r += $3 }
-		END { flush() }' "$work/curve" "$work/curve" >"$series.tsv"
-	sample "$1" peak "of guest memory" "$(awk -v mib="$(($(bytes_of "$memory") >> 20))" '
-		$5 > p { p = $5 } END { printf "%.4f\n", p / mib }' "$series.tsv")"
-	sample "$1" complete ms "$(after published)"
 }

@@ -4,33 +4,41 @@
 cells+=(sizes used workers vcpus crowd)
 
 sizes_title="Growing guests"
-sizes_about="Over the guest's memory in GiB, 60 % of it filled, 2 vCPUs. run: crash to the recovery VM's first KVM_RUN; complete: crash to the published dump."
+sizes_about="Over the guest's memory in GiB, 60 % of it filled, 2 vCPUs. parked: crash to all vCPUs stopped and their registers saved; run: crash to the recovery VM's first KVM_RUN; ready: crash to its ready call, which it makes as soon as it has booted; complete: crash to the published dump."
 sizes_axis="guest memory, GiB"
 sizes_round() {
-	local sizes size way gib
+	local sizes size ways way gib
 	case $mode in quick) sizes="256M 512M" ;; normal) sizes="256M 512M 1G" ;; *) sizes="256M 1G 2G 4G 8G" ;; esac
+	ways="vmapp remap"
+	[ "$mode" != full ] || ways="vmapp remap hybrid hypercall addmem"
 	for size in $sizes; do
+		room_for "$size" || continue
 		gib=$(bytes_of "$size" | awk '{ print $1 / 1073741824 }')
-		for way in vmapp remap; do
-			config "$size" 2 "scenario=panic-call fill=pattern:60" "scenario=ready-poweroff"
-			crash "$way@$gib" all --set dump.strategy=$way || continue
+		config "$size" 2 "scenario=panic-call fill=pattern:60" "scenario=ready-poweroff"
+		for way in $ways; do
+			crash "$way@$gib" all --set dump.strategy="$way" || continue
+			sample "$way@$gib" parked ms "$(after parked)"
 			sample "$way@$gib" run ms "$(after recovery-run)"
+			sample "$way@$gib" ready ms "$(after ready)"
 			dump_samples "$way@$gib"
 		done
 	done
 }
 
 used_title="How much of the guest is in use"
-used_about="Over the percentage of memory that the guest has filled; the rest it has touched and freed (to 95 % together). vmapp with selector pages."
+used_about="Over the percentage of memory that the guest has filled; the rest it has touched and freed (to 95 % together). Selector pages. excluded: crash to the moment that all free memory has been given back."
 used_axis="memory in use, %"
 used_round() {
-	local fractions percent
-	case $mode in quick) return 0 ;; normal) fractions="10 50 90" ;; *) fractions="10 25 50 75 95" ;; esac
+	local fractions percent ways=vmapp way rest
+	case $mode in quick) return 0 ;; normal) fractions="10 50 95" ;; *) fractions="10 25 50 75 100" ways="vmapp remap hybrid" ;; esac
 	for percent in $fractions; do
-		config "$memory" 1 "scenario=panic-call fill=pattern:$percent$([ "$percent" -ge 95 ] ||
-			echo ",freed:$((95 - percent))")" "scenario=ready-poweroff"
-		crash "vmapp,pages@$percent" freed --set dump.select=pages || continue
-		dump_samples "vmapp,pages@$percent"
+		rest=$((percent < 95 ? 95 - percent : 0))
+		config "$memory" 1 "scenario=panic-call fill=pattern:$percent,freed:$rest" "scenario=ready-poweroff"
+		for way in $ways; do
+			crash "$way@$percent" freed --set dump.select=pages --set dump.strategy="$way" || continue
+			[ $rest -eq 0 ] || sample "$way@$percent" excluded ms "$(after excluded)"
+			dump_samples "$way@$percent"
+		done
 	done
 }
 
