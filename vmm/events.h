@@ -10,7 +10,7 @@
 #ifndef VMM_EVENTS_H
 #define VMM_EVENTS_H
 
-#include "dump/base/num.h"
+#include "dump/base/io.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,10 @@
 /*
  * vmm/guest.h - the supervisor: one guest through all its generations.
  *
- *      guest.c    event loop: signals, console input, vCPU reports, dumper events, deadlines
+ *      guest.c    event loop: signals, console input, vCPU reports, dumper events
+ *      guest_open.c  all that is open as long as the guest runs
+ *      guest_reap.c  threads that destroy VMs that are over
+ *      deadlines.c   what happens when its time has come
  *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
  *      job_quota.c  room for one more dump
  *      handover.c   the crashed VM's memory becomes the recovery VM's
@@ -136,8 +139,8 @@ struct vm *guest_take_standby(struct guest *guest);
 /* Makes @vm the running one: number, flags, go.  @job: the crash it recovers from, or NULL. */
 void guest_start_vm(struct guest *guest, struct vm *vm, struct dump_job *job);
 
-/* Destroys @vm in a thread of its own. */
-void guest_reap(struct guest *guest, struct vm *vm);
+/* The VM after a reboot. */
+void guest_reboot_now(struct guest *guest);
 
 /* What guest->vm has reported: may handle its crash or its end, and leave another one or none. */
 void guest_check_vm(struct guest *guest);
@@ -153,6 +156,30 @@ void guest_stop(struct guest *guest, const char *why);
  * (guest_stop).  True if the button was pressed.
  */
 bool guest_ask_to_stop(struct guest *guest, const char *why);
+
+/* ---- guest_open.c ------------------------------------------------------------------------------- */
+
+/* Opens everything; 0 or the process's exit code (reported).  guest_close() in both cases. */
+int warn_unused guest_open(struct guest *guest, const char *events_path);
+
+/* Ends what still runs, closes everything. */
+void guest_close(struct guest *guest);
+
+/* ---- guest_reap.c ------------------------------------------------------------------------------- */
+
+/* Destroys @vm in a thread of its own. */
+void guest_reap(struct guest *guest, struct vm *vm);
+
+/* Waits until all that are being destroyed are gone. */
+void guest_await_reapers(struct guest *guest);
+
+/* ---- deadlines.c -------------------------------------------------------------------------------- */
+
+/* Does what is due. */
+void deadlines_check(struct guest *guest);
+
+/* For epoll_wait: ms until something is due, -1 = nothing will be. */
+int deadlines_next(struct guest *guest);
 
 /* ---- guest_control.c ---------------------------------------------------------------------------- */
 
