@@ -3,6 +3,7 @@
 #include "dump/catalog.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/base/io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -114,7 +115,7 @@ static int add_file(struct scan *scan, const char *file_name)
 	dump->time_ns = u64_max(
 		dump->time_ns, (uint64_t)st.st_ctim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_ctim.tv_nsec);
 	if (!is_second_name(scan, name, file, &st))
-		dump->bytes += (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
+		dump->bytes += io_stat_bytes(&st);
 	if (!dump->in_use)
 		dump->in_use = is_in_use(scan->dir_fd, file_name);
 	return 0;

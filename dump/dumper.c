@@ -149,7 +149,7 @@ static uint64_t file_bytes(const struct dump_engine *engine)
 
 	if (fstatat(engine->out_dir_fd, engine->names.final, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	return (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
+	return io_stat_bytes(&st);
 }
 
 /* Nobody else may be there to tell the operator, so then the dumper does. */

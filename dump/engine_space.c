@@ -4,6 +4,7 @@
  */
 #include "dump/engine_impl.h"
 
+#include "dump/base/io.h"
 #include "dump/sink.h"
 #include "dump/tables.h"
 
@@ -52,7 +53,7 @@ static uint64_t space_needed(const struct dump_engine *engine, int dir_fd)
 
 	if (fstat(engine->region_fd, &region) || fstat(dir_fd, &dir) || region.st_dev == dir.st_dev)
 		return in_flight + overhead(engine);
-	return u64_min((uint64_t)region.st_blocks * 512, engine->layout.ram) + overhead(engine);
+	return u64_min(io_stat_bytes(&region), engine->layout.ram) + overhead(engine);
 }
 
 /* What a directory lacks; 0 = there is room. */

@@ -2,21 +2,16 @@
 /* dump/punch.c - see punch.h */
 #include "dump/punch.h"
 
+#include "dump/base/io.h"
 #include "dump/bitmap.h"
 #include "dump/release.h"
-
-#include <sys/stat.h>
 
 /* our choice: what is counted as released at once; asking costs a microsecond */
 #define COUNT_SLICE MIB(32)
 
 uint64_t punch_host_bytes(const struct dump_engine *engine)
 {
-	struct stat st;
-
-	return fstat(engine->region_fd, &st) < 0
-		       ? 0
-		       : u64_min((uint64_t)st.st_blocks * 512, engine->layout.ram);
+	return u64_min(io_bytes_behind(engine->region_fd), engine->layout.ram);
 }
 
 void punch_init(struct punch *punch, struct dump_engine *engine)

@@ -24,14 +24,6 @@ int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
 		engine->layout.head + off, len);
 }
 
-/* Host memory behind the region: asked before and after, it tells what a punch gave back. */
-static uint64_t host_bytes(const struct dump_engine *engine)
-{
-	struct stat st;
-
-	return fstat(engine->region_fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
-}
-
 /*
  * What runs are cut to.  Measured (docs/vmcore.md, "Selection"): a part of a huge page is not worth splitting
  * it, it goes with the chunk soon after; with 4 KiB pages each run, however short, is given back sooner this way at
@@ -48,7 +40,7 @@ static uint64_t granule_of(const struct dump_engine *engine)
 
 static int release_run(struct dump_engine *engine, uint64_t off, uint64_t end)
 {
-	uint64_t before = host_bytes(engine);
+	uint64_t before = io_bytes_behind(engine->region_fd);
 
 	for (uint64_t len; off < end; off += len) {
 		uint64_t after;
@@ -58,7 +50,7 @@ static int release_run(struct dump_engine *engine, uint64_t off, uint64_t end)
 		r = dump_release(engine, off, len);
 		if (r)
 			return r;
-		after = host_bytes(engine);
+		after = io_bytes_behind(engine->region_fd);
 		dump_engine_released(engine, before > after ? before - after : 0);
 		before = after;
 	}

@@ -17,8 +17,6 @@
 /* our choice: what is given back at a time; some milliseconds with 4 KiB pages */
 #define SLICE MIB(32)
 
-#define BLOCK_BYTES 512 /* unit of st_blocks */
-
 struct budget_item {
 	struct budget_item *next;
 	uint32_t generation;
@@ -194,7 +192,7 @@ static uint64_t bytes_of(int dir_fd, const char *name, const struct budget_item 
 	*ret_found = true;
 	if (item->region_fd >= 0 && st.st_ino == item->region_ino && st.st_dev == item->region_dev)
 		return 0;
-	return (uint64_t)st.st_blocks * BLOCK_BYTES;
+	return io_stat_bytes(&st);
 }
 
 /*
@@ -206,12 +204,11 @@ static bool look_at(const struct budget *budget, const struct budget_item *item,
 	bool partial = false, found = item->region_fd >= 0;
 	bool over = item->dump_over && item->reaped;
 	uint64_t dump = 0;
-	struct stat st;
 
 	if (over && item->written_off)
 		return false;
-	if (item->region_fd >= 0 && !fstat(item->region_fd, &st))
-		state->crashed += (uint64_t)st.st_blocks * BLOCK_BYTES;
+	if (item->region_fd >= 0)
+		state->crashed += io_bytes_behind(item->region_fd);
 	else if (item->has_dump)
 		state->crashed += bytes_of(budget->memory_dir_fd, item->names.region_partial, item, &found);
 	if (item->has_dump && budget->dumps_in_ram) {

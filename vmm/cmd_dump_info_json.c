@@ -2,6 +2,7 @@
 /* vmm/cmd_dump_info_json.c - "minivmm dump info --json": see docs/dumps.md for the fields. */
 #include "vmm/cmd_dump_info.h"
 
+#include "dump/base/io.h"
 #include "dump/publish.h"
 #include "dump/linux_pages.h"
 #include "vmm/json.h"
@@ -14,7 +15,7 @@ static void add_file(int fd, struct dump_file_facts *facts)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
-	facts->bytes += (uint64_t)st.st_blocks * 512 /* unit of st_blocks */;
+	facts->bytes += io_stat_bytes(&st);
 	facts->in_use |= publish_is_locked(fd);
 }
 

@@ -63,12 +63,12 @@ static void report_saved(const struct dump_arguments *args, const char *path, co
 		json_object(&json, NULL);
 		json_text(&json, "path", path);
 		json_text(&json, "format", format);
-		json_u64(&json, "bytes", (uint64_t)st.st_blocks * 512);
+		json_u64(&json, "bytes", io_stat_bytes(&st));
 		json_u64(&json, "apparent_bytes", (uint64_t)st.st_size);
 		json_end(&json);
 		return;
 	}
-	report_bytes((uint64_t)st.st_blocks * 512, bytes, sizeof(bytes));
+	report_bytes(io_stat_bytes(&st), bytes, sizeof(bytes));
 	printf("%s is complete (%s)\n", path, bytes);
 }
 

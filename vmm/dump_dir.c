@@ -3,6 +3,7 @@
 #include "vmm/dump_dir.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/base/io.h"
 #include "dump/base/log.h"
 
 #include <dirent.h>
@@ -184,7 +185,7 @@ int dump_dir_probe(int dir_fd, struct dump_dir_facts *ret)
 		*(volatile char *)aligned =
 			1; /* space was checked: no SIGBUS unless it went this instant */
 		if (!fstat(fd, &st))
-			ret->huge = (uint64_t)st.st_blocks * 512 >= PAGE_SIZE_2M;
+			ret->huge = io_stat_bytes(&st) >= PAGE_SIZE_2M;
 	}
 	munmap(map, size);
 	return 0;

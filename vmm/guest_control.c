@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* our choice: a vCPU leaves the guest within a scheduler slice; one that waits for the console takes longer */
@@ -43,7 +42,6 @@ static void put_vm(struct json *json, struct guest *guest)
 {
 	const struct vm *vm = guest->vm;
 	uint64_t granted;
-	struct stat st;
 	bool waits;
 
 	json_object(json, "vm");
@@ -52,8 +50,7 @@ static void put_vm(struct json *json, struct guest *guest)
 	json_bool(json, "paused", vm_is_paused(vm));
 	json_bool(json, "ready", atomic_load(&vm->ready_ns));
 	json_u64(json, "uptime_ns", since(atomic_load(&vm->first_run_ns)));
-	if (!fstat(vm->region.fd, &st))
-		json_u64(json, "resident", (uint64_t)st.st_blocks * 512 /* its unit */);
+	json_u64(json, "resident", io_bytes_behind(vm->region.fd));
 	handover_look(guest, &granted, &waits);
 	json_u64(json, "granted", granted);
 	json_bool(json, "waits_for_memory", waits);

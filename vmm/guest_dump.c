@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* our choice: how much a write moves before it looks whether the vCPU is to stop */
@@ -131,14 +130,6 @@ static int32_t reserve(struct guest_dump *dump, uint32_t stream, uint64_t len, u
 	return status;
 }
 
-/* Bytes of memory behind the region; 0 if it cannot be asked. */
-static uint64_t region_bytes(const struct vm *vm)
-{
-	struct stat st;
-
-	return fstat(vm->region.fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512; /* its unit */
-}
-
 /* One punch; the others wait, as they would in the kernel, so that what it gave back can be counted. */
 static int release_piece(struct vm *vm, uint64_t start, uint64_t len)
 {
@@ -147,10 +138,10 @@ static int release_piece(struct vm *vm, uint64_t start, uint64_t len)
 	int r;
 
 	pthread_mutex_lock(&dump->releaser);
-	before = region_bytes(vm);
+	before = io_bytes_behind(vm->region.fd);
 	r = io_fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		vm->region.layout.head + start, len);
-	after = region_bytes(vm);
+	after = io_bytes_behind(vm->region.fd);
 	if (before > after)
 		dump->given_back += before - after;
 	pthread_mutex_unlock(&dump->releaser);

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* our choice: with less than this a VM cannot even begin, a kernel touches as much before it prints a line */
@@ -26,9 +25,7 @@
 
 static uint64_t populated(const struct vm *vm)
 {
-	struct stat st;
-
-	return vm && !fstat(vm->region.fd, &st) ? (uint64_t)st.st_blocks * 512 /* its unit */ : 0;
+	return vm ? io_bytes_behind(vm->region.fd) : 0;
 }
 
 static void open_gate(struct guest *guest)

@@ -100,7 +100,6 @@ static void fill_record(struct guest *guest, const struct vm *vm, const struct v
 struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end)
 {
 	struct dump_job *job = calloc(1, sizeof(*job));
-	struct stat st;
 	int err = job ? 0 : -ENOMEM;
 
 	if (job) {
@@ -124,8 +123,7 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 	job->record_bytes = job->record->size; /* before any dumper could change it */
 	job->options = job->record->options;
 	memcpy(job->name, job->record->name, sizeof(job->name));
-	if (!fstat(job->region_fd, &st))
-		job->populated = (uint64_t)st.st_blocks * 512; /* its unit */
+	job->populated = io_bytes_behind(job->region_fd);
 	append(guest, job);
 	return job;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int (*io_test_hook)(enum io_call call, size_t *len);
@@ -68,6 +69,18 @@ int io_write_full(int fd, const void *buf, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+uint64_t io_stat_bytes(const struct stat *st)
+{
+	return (uint64_t)st->st_blocks * 512; /* its unit, whatever the file system: inode(7) */
+}
+
+uint64_t io_bytes_behind(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : io_stat_bytes(&st);
 }
 
 void io_ring(int fd)

@@ -26,6 +26,11 @@ int warn_unused io_write_full(int fd, const void *buf, size_t len);
 /* fallocate() of [@off, @off + @len); retries EINTR. */
 int warn_unused io_fallocate(int fd, int mode, uint64_t off, uint64_t len);
 
+/* Bytes of memory or disk behind a file: what is not a hole.  Of one that cannot be asked 0. */
+struct stat;
+uint64_t io_stat_bytes(const struct stat *st);
+uint64_t io_bytes_behind(int fd);
+
 /* Makes the eventfd @fd readable; one whose counter is full is that already.  Any thread. */
 void io_ring(int fd);
 
