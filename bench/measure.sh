@@ -34,6 +34,11 @@ note() {
 	[ ! -t 2 ] || printf '\r\033[K  %4d s%s  round %d  %-12s %s' "$((SECONDS - began))" "${budget_text:-}" "$round" "$cell" "$1" >&2
 }
 
+# often: is it time for what takes many seconds?  Once, if time is short.
+often() {
+	[ "$mode" = full ] || { [ "$mode" = normal ] && [ "$round" -eq 1 ]; }
+}
+
 # room_for SIZE: has the host memory for a guest of SIZE and a second copy of it?
 room_for() {
 	[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -ge $(((2 * $(bytes_of "$1") + (1 << 30)) >> 10)) ] ||

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Memory of crash, dump and recovery: how much it is at most, over time, and what the gate that sees to it costs.
-cells+=(peak curve gate)
+# Memory of crash, dump and recovery: how much it is at most, over time, what the gate that sees to it costs, and what huge
+# pages save.
+cells+=(peak curve gate huge)
 
 peak_title="Most memory in use"
 peak_about="Most shared memory in use at any moment of crash, dump and recovery, over the guest's memory. Guest with 2 vCPUs, 60 % in use (20 % incompressible, 20 % text, 20 % zeros). The service of the recovery VM touches a sixteenth of its memory, or (heavy) 60 % as well. wait: recovery.overcommit = wait; no gate: recovery.handover = none."
@@ -43,10 +44,9 @@ curve_round() {
 }
 
 curve_rows() {
-	cat <<-END
-		vmapp,pages|--set dump.select=pages
-		remap,pages|--set dump.select=pages --set dump.strategy=remap
-	END
+	echo "vmapp,pages|--set dump.select=pages"
+	[ "$mode" != quick ] || return 0
+	echo "remap,pages|--set dump.select=pages --set dump.strategy=remap"
 	[ "$mode" = full ] || return 0
 	cat <<-END
 		hybrid,pages|--set dump.select=pages --set dump.strategy=hybrid
@@ -103,4 +103,28 @@ gate_sample() { # HANDOVER
 			failed gated "the handover was not over before memory was touched" || return 0
 	fi
 	sample "$1" touch ms "$(echo "$took" | awk '{ printf "%.3f\n", $1 / 1e3 }')"
+}
+
+huge_title="Huge pages"
+huge_about="A guest that is 60 % filled, its memory and dump on the tmpfs with 2 MiB pages, if there is one, or on /dev/shm with what the host gives there, as a rule 4 KiB pages. vmapp: its rate from the .partial names to the last release, without a recovery VM; copy, punch: a program that copies and releases as many bytes, or only releases them."
+huge_base="/dev/shm"
+huge_round() {
+	[ "$mode" != quick ] || return 0
+	huge_on "$(dirname "$dir")"
+	local dir=/dev/shm/$guest # of all that huge_on calls
+	huge_on /dev/shm --set vm.memory_dir="$dir" --set dump.huge_pages=off
+	rm -rf "$dir"
+}
+
+huge_on() { # NAME OPTION...
+	local bytes what
+	config "$memory" 1 "scenario=panic-call fill=pattern:60" "scenario=ready-poweroff"
+	expected=5 crash "$1" all --set recovery.enabled=no "${@:2}" || return 0
+	bytes=$(number dump-done dumped)
+	sample "$1" vmapp GB/s "$(rate "$bytes" linked copied)"
+	for what in copy punch; do
+		note "$1, $what"
+		warm
+		sample "$1" $what GB/s "$(ideal_rate $what "$bytes")"
+	done
 }

@@ -81,7 +81,7 @@ extra_memory() {
 }
 
 contents_title="What the guest's memory holds"
-contents_about="Guests that are 80 % filled with one kind: incompressible bytes, text, zeros that were written, or equal parts of the three. Names are CONTENTS: way of dumping. complete, rate and size as above."
+contents_about="Guests that are 80 % filled with one kind: incompressible bytes, text, zeros that were written; full mode: equal parts of the three. Names are CONTENTS: way of dumping. first, complete, rate and size as in Ways of dumping."
 contents_base="incompressible: vmapp"
 contents_round() {
 	local kind fill way absent options
@@ -92,21 +92,22 @@ contents_round() {
 			# shellcheck disable=SC2086 # options are words
 			crash "$kind: $way" "$absent" $options || continue
 			dump_samples "$kind: $way"
-		done 3< <(contents_ways)
-	done 4<<-END
-		incompressible|pattern:80
-		text|text:80
-		zeros|zero:80
-		mixed|pattern:27,text:27,zero:26
-	END
+		done 3< <(contents_ways "$kind")
+	done 4< <(contents_kinds)
 }
 
-contents_ways() {
-	cat <<-END
-		vmapp|all|
-		vmapp,lz4|all|--set=dump.compress=lz4
-		vmapp,zero|zero|--set=dump.select=zero
-	END
+contents_kinds() {
+	echo "incompressible|pattern:80"
+	echo "text|text:80"
+	echo "zeros|zero:80"
+	[ "$mode" != full ] || echo "mixed|pattern:27,text:27,zero:26"
+}
+
+contents_ways() { # KIND
+	echo "vmapp|all|"
+	echo "vmapp,lz4|all|--set=dump.compress=lz4"
+	[ "$mode$1" = normalzeros ] || [ "$mode" = full ] || return 0
+	echo "vmapp,zero|zero|--set=dump.select=zero"
 	[ "$mode" = full ] || return 0
 	cat <<-END
 		remap,zero|zero|--set=dump.strategy=remap --set=dump.select=zero

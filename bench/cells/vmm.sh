@@ -3,11 +3,11 @@
 # What the VMM itself costs, beside QEMU with the same stub on the same KVM.
 cells+=(startup calls park)
 
-# qemus: the machines that take part, one a line.  q35 takes seconds through its firmware: not in quick mode.
+# qemus: the machines that take part, one a line.  q35 takes many seconds through its firmware.
 qemus() {
 	command -v qemu-system-x86_64 >/dev/null || return 0
 	echo microvm
-	[ "$mode" = quick ] || echo q35
+	! often || echo q35
 }
 
 # qemu_stub MACHINE CMDLINE [OPTION]...: sets the array $qemu to the command line that boots the stub in it.  Guest RAM is

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# The boot of a stock Debian kernel.  Takes minutes: full mode, or by name.
+if [ "$mode" = full ] || [ -n "$list" ] || [[ ,$only, == *,linux-boot,* ]]; then
+	cells+=(linux-boot)
+fi
+
+linux_boot_title="Boot of a Debian kernel (emulated)"
+linux_boot_about="In the nested machine, whose two CPUs QEMU emulates: only ratios count. Exec of the VMM to the line that the first user process of Debian's cloud kernel writes to its console; 512 MiB, 1 vCPU, the same kernel, initramfs and command line for all. microvm-bare: without option ROMs, PIT, PIC and RTC. All rounds are run within the first."
+linux_boot_base=minivmm
+
+linux_boot_round() {
+	local name ms word runs_here=${runs:-5}
+	[ "$round" -eq 1 ] || return 0
+	note "$runs_here rounds"
+	SAMPLES=1 bench/linux-boot "$build" "$runs_here" >"$work/linux-boot" 2>"$work/err" ||
+		failed all "$(tail -n 1 "$work/err")" || return 0
+	local round
+	while read -r word round name ms; do
+		[ "$word" != sample ] || sample "$name" boot ms "$ms"
+	done <"$work/linux-boot"
+}
