@@ -248,7 +248,7 @@ bench-full: bench-programs ## the same with large guests and every variant, as l
 	@bench/run --build $(B) --full
 bench-programs:
 	@tests/bootstrap bench
-	@$(MAKE) all $(BENCH_BIN) $(TOOL_BIN)
+	@$(MAKE) all $(BENCH_BIN) $(TOOL_BIN) $(REDUMP)
 
 .PHONY: install uninstall
 install: $(MINIVMM) $(STUB) ## install minivmm, the stub kernel and the documents below $(PREFIX)
