@@ -3,7 +3,8 @@
  * tests/linux/disk/service.c - a network service with its state on a disk, its client, and bytes to send about.
  *
  *	service serve PORT FILE         answers each line "next" with the counter in FILE plus one, which is on the disk by
- *	                                then, and "panic" by crashing the kernel
+ *	                                then, and "panic" by crashing the kernel; tells minivmm when it is up
+ *	service serve-only PORT FILE    the same, where no minivmm is
  *	service client ADDR PORT N P    asks N times, has the kernel panic after every P answers; goes on when there is
  *	                                an answer again.  Fails if an answer is not above the one before
  *	service listen PORT BYTES SEED  takes one connection, checks that many bytes against the stream of SEED, then sends as many
@@ -112,7 +113,7 @@ static void answer(int connection, int file)
 	}
 }
 
-static _Noreturn void serve(int port, const char *path)
+static _Noreturn void serve(int port, const char *path, int tell)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	int listener = socket(AF_INET, SOCK_STREAM, 0), file = open(path, O_RDWR | O_CREAT, 0600), one = 1;
@@ -124,7 +125,8 @@ static _Noreturn void serve(int port, const char *path)
 	if (file < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
 		listen(listener, 16))
 		die("listen");
-	say_ready();
+	if (tell)
+		say_ready();
 	printf("service: up\n");
 	for (;;) {
 		int connection = accept(listener, NULL, NULL);
@@ -389,12 +391,14 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 4 && !strcmp(argv[1], "serve"))
-		serve(atoi(argv[2]), argv[3]);
+		serve(atoi(argv[2]), argv[3], 1);
+	if (argc == 4 && !strcmp(argv[1], "serve-only"))
+		serve(atoi(argv[2]), argv[3], 0);
 	if (argc == 6 && !strcmp(argv[1], "client"))
 		return client(argv[2], atoi(argv[3]), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]));
 	if ((argc == 5 && !strcmp(argv[1], "listen")) || (argc == 6 && !strcmp(argv[1], "connect")))
 		return transfer(argc, argv);
-	fprintf(stderr, "usage: service serve PORT FILE | client ADDR PORT N P |\n"
+	fprintf(stderr, "usage: service serve|serve-only PORT FILE | client ADDR PORT N P |\n"
 			"       listen PORT BYTES SEED | connect ADDR PORT BYTES SEED\n");
 	return 2;
 }
