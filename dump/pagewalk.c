@@ -6,6 +6,7 @@
 
 /* Intel SDM vol. 3A, tables 4-14 to 4-20: the same places in the entries of all levels */
 #define ENTRY_PRESENT (1ull << 0)
+#define ENTRY_WRITABLE (1ull << 1)
 #define ENTRY_PAGE (1ull << 7) /* levels 2 and 3: maps a page; level 1: a memory type; above: reserved */
 #define ENTRY_ADDRESS 0x000ffffffffff000ull /* bits 51..12; those over MAXPHYADDR are beyond any RAM */
 #define ENTRY_PAT_OF_LARGE (1ull << 12)     /* in the address of a large page */
@@ -94,7 +95,7 @@ static bool has_reserved_bits(uint64_t entry, unsigned level)
 
 int pagewalk_run(struct pagewalk *walk, uint64_t gva, struct pagewalk_run *ret)
 {
-	uint64_t gpa = walk->root;
+	uint64_t gpa = walk->root, all = ENTRY_WRITABLE;
 
 	if (!pagewalk_is_canonical(walk, gva))
 		return -ERANGE;
@@ -114,11 +115,14 @@ int pagewalk_run(struct pagewalk *walk, uint64_t gva, struct pagewalk_run *ret)
 		}
 		if (has_reserved_bits(entry, level))
 			return -EINVAL;
+		all &= entry;
 		gpa = entry & ENTRY_ADDRESS;
 		if (is_page(entry, level)) {
 			gpa = u64_align_down(gpa, size) + gva % size;
-			*ret = (struct pagewalk_run){
-				.mapped = true, .gpa = gpa, .bytes = size - gva % size};
+			*ret = (struct pagewalk_run){.mapped = true,
+				.writable = all & ENTRY_WRITABLE,
+				.gpa = gpa,
+				.bytes = size - gva % size};
 			return 0;
 		}
 	}

@@ -5,7 +5,7 @@
  *
  * The tables are hostile.  A walk has as many steps as there are levels, so a loop in them cannot make
  * one here; every table is copied once from inside RAM or refused; and the tables that one struct may
- * read are counted.  Permission, accessed and key bits do not matter to a dump and are ignored.
+ * read are counted.  Of permissions only the one to write is told; accessed and key bits are ignored.
  *
  * The last table of each level is kept, so that neighbouring pages cost no more than a few loads.
  * Locks: none; a struct is used by one thread.
@@ -46,6 +46,7 @@ struct pagewalk {
 /* A run of guest-virtual memory that one entry decides about. */
 struct pagewalk_run {
 	bool mapped;
+	bool writable;  /* mapped: by the kernel, by the entries of all levels */
 	uint64_t gpa;   /* mapped: guest-physical address of its first byte; perhaps outside RAM */
 	uint64_t bytes; /* from the address asked for to the end of the page, or of the unmapped range */
 };

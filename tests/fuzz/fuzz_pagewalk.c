@@ -23,6 +23,7 @@ static int expected(
 {
 	uint64_t table = cr3 & ADDRESS;
 	int top = la57 ? 56 : 47;
+	bool writable = true;
 
 	if ((int64_t)gva >> top != 0 && (int64_t)gva >> top != -1)
 		return -ERANGE;
@@ -48,9 +49,10 @@ static int expected(
 		if (large && entry & ADDRESS & (size - 1) & ~0x1000ull)
 			return -EINVAL;
 		table = entry & ADDRESS;
+		writable = writable && entry & 2;
 		if (large || shift == 12) {
 			*ret = (struct pagewalk_run){
-				true, (table & ~(size - 1)) | (gva & (size - 1)), left};
+				true, writable, (table & ~(size - 1)) | (gva & (size - 1)), left};
 			return 0;
 		}
 	}
@@ -93,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		must(r == expected(guest, cr3, cr4 & PAGEWALK_CR4_LA57, gvas[i], &want), "the same result");
-		must(got.mapped == want.mapped && got.gpa == want.gpa && got.bytes == want.bytes,
+		must(got.mapped == want.mapped && got.writable == want.writable && got.gpa == want.gpa &&
+				got.bytes == want.bytes,
 			"the same run");
 		must(r || (got.bytes && got.bytes <= pagewalk_room(&walk, gvas[i])),
 			"runs stay in their half");

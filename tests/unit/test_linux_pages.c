@@ -333,7 +333,7 @@ START_TEST(descriptors_that_are_not_in_memory_keep_their_pages)
 	for (uint64_t at = table; at < table + 0x20000; at += 8) {
 		uint64_t *entry = mini_phys(&guest.mini, at);
 
-		if (*entry == (0x84000 | 1ull))
+		if (*entry == (0x84000 | 3ull))
 			*entry = _i ? 0 : MINI_HOLE_START | 1; /* unmapped; mapped to what is no RAM */
 	}
 	assert_classified(ALL);

@@ -94,6 +94,27 @@ START_TEST(four_levels_of_4_kib_pages)
 }
 END_TEST
 
+START_TEST(what_one_level_forbids_to_write_is_not_writable)
+{
+	static const struct {
+		uint64_t table;
+		unsigned index;
+	} levels[] = {{PML4, 3}, {PDPT, 4}, {PD, 5}, {PT, 6}};
+	uint64_t entries[] = {PDPT, PD, PT, 0x123000};
+	struct pagewalk_run run;
+
+	for (unsigned readonly = 0; readonly <= ARRAY_LEN(levels); readonly++) {
+		for (unsigned i = 0; i < ARRAY_LEN(levels); i++)
+			guest_ram_entry(&ram, levels[i].table, levels[i].index,
+				entries[i] | P | (i == readonly ? 0 : 2));
+		walk_from(PML4, 0);
+		ck_assert_int_eq(pagewalk_run(&walk, gva_of(0, 3, 4, 5, 6), &run), 0);
+		ck_assert(run.mapped);
+		ck_assert_int_eq(run.writable, readonly == ARRAY_LEN(levels));
+	}
+}
+END_TEST
+
 START_TEST(five_levels_when_cr4_says_so)
 {
 	walk_from(PML5, LA57);
@@ -301,6 +322,7 @@ Suite *suite_pagewalk(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, four_levels_of_4_kib_pages);
+	tcase_add_test(tc, what_one_level_forbids_to_write_is_not_writable);
 	tcase_add_test(tc, five_levels_when_cr4_says_so);
 	tcase_add_test(tc, pages_of_2_mib);
 	tcase_add_test(tc, pages_of_1_gib);

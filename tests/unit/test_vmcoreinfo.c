@@ -280,6 +280,17 @@ START_TEST(without_the_pointer_the_kernel_is_known_not_to_have_it)
 }
 END_TEST
 
+/* Words in code and constants look like pointers too; the pointer is a variable. */
+START_TEST(the_pointer_is_not_looked_for_in_what_the_kernel_cannot_write)
+{
+	uint64_t *top = mini_at(&guest.mini, MINI_IMAGE);
+
+	top[511] &= ~2ull;
+	mini_guest_sync(&guest);
+	ck_assert_int_eq(linux_find_info(&guest.view, MINI_IMAGE_PHYS, 0, &info), -ENOENT);
+}
+END_TEST
+
 START_TEST(who_maps_nothing_where_linux_is_has_no_kernel)
 {
 	/* an empty table; a table that is no RAM; 4-level tables taken for 5-level ones map nothing there */
@@ -300,9 +311,9 @@ START_TEST(a_hostile_image_is_not_followed_for_long)
 
 	for (unsigned i = 0; i < 512; i++) {
 		page[i] = MINI_DIRECT + (uint64_t)i * PAGE_SIZE_4K;
-		table[i] = MINI_HOLE_END | 1;
+		table[i] = MINI_HOLE_END | 3;
 		/* 511 and 510 lead to the image, and are the same table at each level */
-		top[i] = (i < 510 ? MINI_HOLE_END + PAGE_SIZE_4K : top_phys) | 1;
+		top[i] = (i < 510 ? MINI_HOLE_END + PAGE_SIZE_4K : top_phys) | 3;
 	}
 	mini_guest_sync(&guest);
 	ck_assert_int_eq(linux_find_info(&guest.view, top_phys, 0, &info), 0);
@@ -336,6 +347,7 @@ Suite *suite_vmcoreinfo(void)
 	tcase_add_loop_test(find, it_is_found_by_the_kernels_own_pointer, 0, ARRAY_LEN(roots));
 	tcase_add_loop_test(
 		find, without_the_pointer_the_kernel_is_known_not_to_have_it, 0, ARRAY_LEN(roots));
+	tcase_add_test(find, the_pointer_is_not_looked_for_in_what_the_kernel_cannot_write);
 	tcase_add_test(find, who_maps_nothing_where_linux_is_has_no_kernel);
 	tcase_add_test(find, a_hostile_image_is_not_followed_for_long);
 	suite_add_tcase(suite, find);

@@ -20,6 +20,7 @@
 #define MAPCOUNT 48
 
 #define PRESENT 1ull
+#define WRITABLE 2ull
 
 /* What the kernels call the same thing. */
 struct names {
@@ -228,7 +229,7 @@ static uint64_t next_table(struct mini *mini, uint64_t table, unsigned index, ui
 	uint64_t *entry = (uint64_t *)mini_phys(mini, table) + index;
 
 	if (!*entry) {
-		*entry = *free | PRESENT;
+		*entry = *free | PRESENT | WRITABLE;
 		*free += PAGE_SIZE_4K;
 	}
 	return *entry & ~0xfffull;
@@ -241,7 +242,7 @@ static void map(struct mini *mini, uint64_t gva, uint64_t gpa, uint64_t pages, u
 
 		for (int shift = mini->levels5 ? 48 : 39; shift > 12; shift -= 9)
 			table = next_table(mini, table, gva >> shift & 511, free);
-		((uint64_t *)mini_phys(mini, table))[gva >> 12 & 511] = gpa | PRESENT;
+		((uint64_t *)mini_phys(mini, table))[gva >> 12 & 511] = gpa | PRESENT | WRITABLE;
 	}
 }
 
