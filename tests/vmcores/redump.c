@@ -3,8 +3,11 @@
  * tests/vmcores/redump.c - a crash out of somebody else's vmcore: its memory becomes a region, its registers a
  * crash record, and the dump engine makes of them what it would make of a guest of ours.
  *
- *      redump VMCORE DIR NAME SELECT [STRATEGY [SINK]]     writes DIR/NAME.vmcore; DIR is on tmpfs
- *      redump VMCORE DIR time                              times the scan and the classification alone
+ *      redump [--ram FILE] VMCORE DIR NAME SELECT [STRATEGY [SINK]]   writes DIR/NAME.vmcore; DIR is on tmpfs
+ *      redump [--ram FILE] VMCORE DIR time                            times the scan and the classification alone
+ *
+ * --ram: the file that QEMU had the guest's memory in: that is copied, with its holes, and VMCORE only has the
+ * registers.  Without it the memory is VMCORE's, and zeros become holes.
  *
  * Memory below 16 MiB in one piece that stands alone is firmware, and left out.  Prints how long the engine
  * took from its start to the end of the selection and to the dump's publication.
@@ -70,6 +73,33 @@ static void copy_memory(struct reader *reader, const struct dump_layout *layout,
 					die("writing the region", -errno);
 		}
 	}
+}
+
+/* The memory file @path of QEMU, which has the low part and what is above 4 GiB one after the other, as we do. */
+static void copy_ram(const char *path, const struct dump_layout *layout, int to)
+{
+	static unsigned char block[MIB(2)] __attribute__((aligned(4096)));
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t at, end;
+
+	if (fd < 0)
+		die(path, -errno);
+	if (lseek(fd, 0, SEEK_END) != (off_t)layout->ram)
+		die(path, -EINVAL);
+	for (at = lseek(fd, 0, SEEK_DATA); at >= 0; at = lseek(fd, end, SEEK_DATA)) {
+		end = lseek(fd, at, SEEK_HOLE);
+		if (end < 0)
+			die(path, -errno);
+		while (at < end) {
+			uint64_t len = u64_min(sizeof(block), (uint64_t)(end - at));
+
+			if (io_pread_full(fd, block, len, (uint64_t)at) ||
+				io_pwrite_full(to, block, len, layout->head + (uint64_t)at))
+				die("copying memory", -errno);
+			at += (off_t)len;
+		}
+	}
+	close(fd);
 }
 
 static void take_cpus(const struct reader *reader, struct dump_record *record)
@@ -197,13 +227,19 @@ int main(int argc, char **argv)
 	struct dump_engine engine = {.fallback_dir_fd = -1, .given_dump_fd = -1};
 	struct dump_record *record;
 	struct reader *reader;
+	const char *ram = NULL;
 	char why[256];
 	int record_fd, r;
+	bool timing;
 
-	bool timing = argc == 4 && !strcmp(argv[3], "time");
-
+	if (argc > 2 && !strcmp(argv[1], "--ram")) {
+		ram = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
+	timing = argc == 4 && !strcmp(argv[3], "time");
 	if (argc < 5 && !timing) {
-		fprintf(stderr, "usage: redump VMCORE DIR NAME SELECT [STRATEGY [SINK]]\n");
+		fprintf(stderr, "usage: redump [--ram FILE] VMCORE DIR NAME SELECT [STRATEGY [SINK]]\n");
 		return 2;
 	}
 	if (reader_open(argv[1], NULL, &reader, why, sizeof(why)))
@@ -228,7 +264,10 @@ int main(int argc, char **argv)
 	if (engine.region_fd < 0 ||
 		ftruncate(engine.region_fd, (off_t)dump_layout_file_size(&record->layout)))
 		die(argv[2], -errno);
-	copy_memory(reader, &record->layout, engine.region_fd);
+	if (ram)
+		copy_ram(ram, &record->layout, engine.region_fd);
+	else
+		copy_memory(reader, &record->layout, engine.region_fd);
 	reader_close(reader);
 	if (timing)
 		return measure(engine.region_fd, record);
