@@ -2,6 +2,7 @@
 /* dump/engine.c - see engine.h */
 #include "dump/engine_impl.h"
 
+#include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/release.h"
@@ -310,6 +311,15 @@ static void engine_fini(struct dump_engine *engine)
 	pthread_mutex_destroy(&engine->lock);
 }
 
+static int make_head(struct dump_engine *engine)
+{
+	autofree Elf64_Phdr *more = NULL;
+	size_t nr = engine_virtual_headers(engine, &more);
+
+	return vmcore_head_create(
+		engine->record, more, nr, &engine->head, &engine->head_len, &engine->timeline_off);
+}
+
 int dump_engine_run(struct dump_engine *engine)
 {
 	int r;
@@ -317,7 +327,7 @@ int dump_engine_run(struct dump_engine *engine)
 	engine_init(engine);
 	engine_mark(engine, DUMP_MOMENT_DUMP_START);
 	engine_look_at_guest(engine);
-	r = vmcore_head_create(engine->record, &engine->head, &engine->head_len, &engine->timeline_off);
+	r = make_head(engine);
 	if (r)
 		dump_engine_fail(engine, r, "cannot make the head of the dump");
 	r = engine_link_region(engine); /* even without a head */

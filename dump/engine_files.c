@@ -346,7 +346,7 @@ int dump_engine_announce(
 
 	publish_names_init(&names, record->name);
 	if (!r)
-		r = vmcore_head_create(record, &head, &head_len, &timeline_off);
+		r = vmcore_head_create(record, NULL, 0, &head, &head_len, &timeline_off);
 	if (!r) {
 		const struct dump_engine described = {.region_fd = region_fd,
 			.layout = record->layout,

@@ -9,6 +9,8 @@
 
 #include "dump/engine.h"
 
+#include <elf.h>
+
 static inline void engine_notify(struct dump_engine *engine, enum dump_notice notice)
 {
 	if (engine->notify)
@@ -25,6 +27,12 @@ void engine_look_at_guest(struct dump_engine *engine);
 
 /* The end of its log and what else people want to know first, into the record; before memory is released. */
 void engine_report_guest(struct dump_engine *engine);
+
+/*
+ * With dump_options.virtual_headers and a Linux that can be believed: program headers with its virtual addresses.
+ * Result: how many; *ret: heap block, owned by the caller, untouched if there are none.
+ */
+size_t engine_virtual_headers(const struct dump_engine *engine, Elf64_Phdr **ret);
 
 /* What the selectors did, into the trailer; the state that is set next makes it valid. */
 void engine_save_selection(struct dump_engine *engine);

@@ -121,8 +121,8 @@ static bool options_are_valid(const struct dump_options *options)
 	return options->strategy < dump_nr_strategies && dump_select_is_valid(options->selectors) &&
 	       options->workers <= WORKERS_MAX && options->sink < dump_nr_sinks &&
 	       options->level <= DUMP_LEVEL_MAX && options->order < DUMP_ORDER_NR &&
-	       u64_is_pow2(options->chunk) && options->chunk >= DUMP_CHUNK_MIN &&
-	       options->chunk <= DUMP_CHUNK_MAX;
+	       options->virtual_headers <= 1 && u64_is_pow2(options->chunk) &&
+	       options->chunk >= DUMP_CHUNK_MIN && options->chunk <= DUMP_CHUNK_MAX;
 }
 
 static bool cpus_are_valid(const struct dump_record *record)

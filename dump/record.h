@@ -69,6 +69,9 @@ struct dump_options {
 	uint32_t sink;      /* index into dump_sinks[] */
 	uint32_t level;     /* of the sink's compression: 1 .. DUMP_LEVEL_MAX; 0 = 1 */
 	uint32_t order;     /* of chunks: enum dump_order */
+	uint32_t
+		virtual_headers; /* 1: a Linux kernel's virtual addresses in the program headers (dump/virtual.h) */
+	uint32_t pad;
 	uint64_t chunk; /* bytes of one unit of dumping and release; power of two, DUMP_CHUNK_MIN .. _MAX */
 };
 

@@ -5,6 +5,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/linux_dump.h"
+#include "dump/virtual.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -15,91 +16,13 @@
 #define PHDRS_MAX (PN_XNUM - 1)
 /* our choice: entries of page tables that are looked at; 1 TiB in pages of 4 KiB has as many */
 #define STEPS_MAX (1ull << 28)
-/* our choice: where an address cannot be translated, what is skipped with it */
-#define SKIP MIB(2)
-/*
- * Documentation/arch/x86/x86_64/mm.rst: from here to the kernel's image lie stacks of the return to 16-bit
- * code, each mapped thousands of times, and memory of the firmware
- */
-#define ALIASES_START 0xffffff0000000000ull
 
 struct headers {
-	const struct elfcore *core;
-	struct pagewalk walk;
-	uint64_t steps_left;
 	size_t nr;
 	Elf64_Phdr phdrs[PHDRS_MAX];
 };
 
-/* ---- which memory is where ------------------------------------------------------------------------------ */
-
-static bool extend(struct headers *h, uint64_t gva, uint64_t gpa, uint64_t off, uint64_t bytes)
-{
-	Elf64_Phdr *last = &h->phdrs[h->nr - 1];
-
-	if (last->p_type != PT_LOAD || last->p_vaddr + last->p_memsz != gva ||
-		last->p_paddr + last->p_memsz != gpa || last->p_offset + last->p_filesz != off)
-		return false;
-	last->p_filesz += bytes;
-	last->p_memsz += bytes;
-	return true;
-}
-
-/* @bytes at @gva, which are at @gpa; what is not memory in the file has no program header. */
-static void add_run(struct headers *h, size_t max, uint64_t gva, uint64_t gpa, uint64_t bytes)
-{
-	const struct core_segment *seg = elfcore_find(h->core, gpa);
-	uint64_t at = seg ? gpa - seg->gpa : 0;
-
-	if (!seg || at >= seg->file_bytes)
-		return;
-	bytes = u64_min(bytes, seg->file_bytes - at);
-	if (extend(h, gva, gpa, seg->off + at, bytes) || h->nr >= max)
-		return;
-	h->phdrs[h->nr++] = (Elf64_Phdr){
-		.p_type = PT_LOAD,
-		.p_flags = PF_R | PF_W | PF_X,
-		.p_offset = seg->off + at,
-		.p_vaddr = gva,
-		.p_paddr = gpa,
-		.p_filesz = bytes,
-		.p_memsz = bytes,
-	};
-}
-
-/* Kernel-virtual [@start, @start + @bytes), until there is no room for more than @max headers. */
-static void add_range(struct headers *h, size_t max, uint64_t start, uint64_t bytes)
-{
-	struct pagewalk_run run;
-
-	for (uint64_t at = 0; at < bytes && h->nr < max && h->steps_left; at += run.bytes) {
-		int r = pagewalk_run(&h->walk, start + at, &run);
-
-		h->steps_left--;
-		if (r == -E2BIG)
-			return;
-		if (r)
-			run = (struct pagewalk_run){.bytes = SKIP - (start + at) % SKIP};
-		run.bytes = u64_min(run.bytes, bytes - at);
-		if (run.mapped)
-			add_run(h, max, start + at, run.gpa, run.bytes);
-	}
-}
-
-static void add_kernel(struct headers *h, const struct linux_kernel *kernel, size_t max)
-{
-	uint64_t half;
-
-	linux_kernel_walk(kernel, &h->walk);
-	h->steps_left = STEPS_MAX;
-	half = -pagewalk_room(&h->walk, 0); /* the upper half is as large as the lower one */
-	add_range(h, max, LINUX_KERNEL_MAP, -LINUX_KERNEL_MAP);
-	add_range(h, max, half, ALIASES_START - half);
-}
-
-/* ---- the file ------------------------------------------------------------------------------------------- */
-
-/* The dump's own headers: notes to the front, the others behind what add_kernel() makes. */
+/* The dump's own headers: notes to the front, the others behind what virtual_headers() makes. */
 static int take_own(struct reader *reader, Elf64_Ehdr *ehdr, Elf64_Phdr **ret)
 {
 	Elf64_Phdr *own;
@@ -118,13 +41,13 @@ static int take_own(struct reader *reader, Elf64_Ehdr *ehdr, Elf64_Phdr **ret)
 	return r;
 }
 
-static void make_headers(
-	struct headers *h, const struct linux_kernel *kernel, const Elf64_Phdr *own, size_t nr_own)
+static void make_headers(struct headers *h, const struct linux_kernel *kernel, const struct elfcore *core,
+	const Elf64_Phdr *own, size_t nr_own)
 {
 	for (size_t i = 0; i < nr_own; i++)
 		if (own[i].p_type == PT_NOTE)
 			h->phdrs[h->nr++] = own[i];
-	add_kernel(h, kernel, PHDRS_MAX - (nr_own - h->nr));
+	h->nr += virtual_headers(kernel, core, true, STEPS_MAX, h->phdrs + h->nr, PHDRS_MAX - nr_own);
 	for (size_t i = 0; i < nr_own; i++)
 		if (own[i].p_type != PT_NOTE)
 			h->phdrs[h->nr++] = own[i];
@@ -153,8 +76,7 @@ int save_virtual_add(struct reader *reader, int fd)
 		return r;
 	if (linux_dump_open(reader, true, &dump))
 		return -EINVAL;
-	h->core = &reader->core;
-	make_headers(h, &dump->kernel, own, ehdr.e_phnum);
+	make_headers(h, &dump->kernel, &reader->core, own, ehdr.e_phnum);
 	linux_dump_close(dump);
 	ehdr.e_phoff = off;
 	ehdr.e_phnum = (Elf64_Half)h->nr;

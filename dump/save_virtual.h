@@ -4,8 +4,8 @@
  * virtual addresses too, for tools that walk no page tables: gdb.
  *
  *      as in the dump     ELF header, notes, memory, whatever follows
- *      appended           program headers: the notes; a PT_LOAD for each run of kernel-virtual memory, the
- *                         kernel's image first, then upwards from the direct map; those of the dump itself
+ *      appended           program headers: the notes; a PT_LOAD for each run of kernel-virtual memory, as
+ *                         dump/virtual.h makes them; those of the dump itself
  *
  * The page tables are hostile: how much of them is read, and how many runs they make, is bounded, and what
  * is beyond that is left out.  Locks: none.

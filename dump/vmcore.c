@@ -244,7 +244,7 @@ static void append_loads(struct head *head, const struct dump_layout *layout)
 	}
 }
 
-static void append_ehdr(struct head *head, uint32_t nr_segments)
+static void append_ehdr(struct head *head, size_t nr_loads)
 {
 	Elf64_Ehdr ehdr = {
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT,
@@ -255,7 +255,7 @@ static void append_ehdr(struct head *head, uint32_t nr_segments)
 		.e_phoff = sizeof(ehdr), /* makedumpfile looks at offset 64 whatever stands here */
 		.e_ehsize = sizeof(ehdr),
 		.e_phentsize = sizeof(Elf64_Phdr),
-		.e_phnum = (Elf64_Half)(1 + nr_segments),
+		.e_phnum = (Elf64_Half)(1 + nr_loads),
 	};
 
 	head_append(head, &ehdr, sizeof(ehdr));
@@ -267,25 +267,30 @@ static size_t head_bound(const struct dump_record *record)
 	size_t per_cpu = sizeof(struct prstatus) + sizeof(struct qemu_cpu) + sizeof(struct vmcore_raw) +
 			 DUMP_RAW_MAX + 128 /* three note headers with names */;
 
-	return PAGE_SIZE_4K /* ELF and program headers, our headers */ + VMCOREINFO_TEXT_MAX +
+	return (record->options.virtual_headers ? VMCORE_VIRTUAL_NOTES_OFF : 0) +
+	       PAGE_SIZE_4K /* ELF and program headers, our headers */ + VMCOREINFO_TEXT_MAX +
 	       sizeof(struct vmcore_meta) + VMCORE_TIMELINE_BYTES + sizeof(record->regs) +
 	       record->nr_cpus * per_cpu;
 }
 
-int vmcore_head_create(const struct dump_record *record, unsigned char **ret_head, size_t *ret_bytes,
-	uint64_t *ret_timeline_off)
+int vmcore_head_create(const struct dump_record *record, const Elf64_Phdr *more, size_t nr_more,
+	unsigned char **ret_head, size_t *ret_bytes, uint64_t *ret_timeline_off)
 {
 	struct head head = {.size = u64_min(head_bound(record), record->layout.head)};
 	Elf64_Phdr note = {.p_type = PT_NOTE};
 	size_t notes_off, timeline_off;
 	unsigned char *note_at;
 
-	head.buf = malloc(head.size);
+	assert(nr_more <= (record->options.virtual_headers ? VMCORE_VIRTUAL_MAX : 0));
+	head.buf = calloc(1, head.size);
 	if (!head.buf)
 		return -ENOMEM;
-	append_ehdr(&head, record->layout.nr_segments);
+	append_ehdr(&head, record->layout.nr_segments + nr_more);
 	note_at = head_append(&head, &note, sizeof(note));
 	append_loads(&head, &record->layout);
+	head_append(&head, more, nr_more * sizeof(*more));
+	if (record->options.virtual_headers && head.size > VMCORE_VIRTUAL_NOTES_OFF)
+		head.used = VMCORE_VIRTUAL_NOTES_OFF;
 	notes_off = head.used;
 	timeline_off = append_notes(&head, record);
 	if (head.error) {

@@ -17,6 +17,7 @@
 #include "dump/layout.h"
 #include "dump/record.h"
 
+#include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,14 @@
 #define VMCORE_VERSION 1
 /* our choice: twice what the moments of version 1 need, for those to come */
 #define VMCORE_TIMELINE_BYTES 1024
+
+/*
+ * Where the notes begin in a dump with dump_options.virtual_headers: at a fixed place, so that it does not depend on how
+ * many program headers there are; and how many of them have room.
+ */
+#define VMCORE_VIRTUAL_NOTES_OFF MIB(1)
+#define VMCORE_VIRTUAL_MAX                                                                                 \
+	((VMCORE_VIRTUAL_NOTES_OFF - sizeof(Elf64_Ehdr)) / sizeof(Elf64_Phdr) - 1 - DUMP_SEGMENTS_MAX)
 
 /* Where the tables lie in the file; a pure function of layout and chunk size. */
 struct vmcore_places {
@@ -161,12 +170,13 @@ struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t ch
 
 /*
  * vmcore_head_create - the bytes of the head room for @record, as far as they are used.
+ * @more: @nr_more program headers besides, at most VMCORE_VIRTUAL_MAX, and none without virtual_headers.
  * Result: *ret_head (heap block, owned by the caller), *ret_bytes, and in *ret_timeline_off the file
  * offset of the timeline text, for vmcore_timeline().
  * Errors: -ENOMEM; -EFBIG if the notes do not fit into the head room.
  */
-int warn_unused vmcore_head_create(const struct dump_record *record, unsigned char **ret_head,
-	size_t *ret_bytes, uint64_t *ret_timeline_off);
+int warn_unused vmcore_head_create(const struct dump_record *record, const Elf64_Phdr *more, size_t nr_more,
+	unsigned char **ret_head, size_t *ret_bytes, uint64_t *ret_timeline_off);
 
 /* The timeline of @record as it stands now, padded: exactly VMCORE_TIMELINE_BYTES, no NUL. */
 void vmcore_timeline(const struct dump_record *record, char text[static VMCORE_TIMELINE_BYTES]);

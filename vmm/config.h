@@ -66,6 +66,7 @@ struct config {
 		uint64_t compress;       /* index into dump_sinks[] */
 		uint64_t compress_level; /* acceleration of LZ4 */
 		uint64_t order;          /* enum dump_order */
+		bool virtual;            /* a Linux kernel's addresses in the program headers */
 		char *fallback_dir;      /* for a dump that has no room in dir; "" = none */
 		uint64_t stall_timeout;  /* ns without a word from the dumper; 0 = wait for ever */
 	} dump;

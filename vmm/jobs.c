@@ -76,6 +76,7 @@ struct dump_options jobs_options(const struct config *config)
 		.sink = (uint32_t)config->dump.compress,
 		.level = (uint32_t)config->dump.compress_level,
 		.order = (uint32_t)config->dump.order,
+		.virtual_headers = config->dump.virtual,
 		.chunk = config->dump.chunk,
 	};
 }

@@ -102,6 +102,8 @@ const struct config_option options[] = {
 		.help = "threads that dump; 0 = chosen by the dumper"},
 	{FIELD(dump, order), .type = OPTION_CHOICE, .fallback = "ascending", .choice = dump_order_name,
 		.help = "order in which memory is dumped and given back"},
+	{FIELD(dump, virtual), .type = OPTION_BOOL, .fallback = "no",
+		.help = "program headers with a Linux kernel's virtual addresses besides, for gdb"},
 	{FIELD(dump, compress), .type = OPTION_CHOICE, .fallback = "none", .choice = sink_name,
 		.help = "none: an ELF file; lz4: an LZ4 file of it (strategy vmapp)"},
 	{FIELD(dump, compress_level), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_LEVEL_MAX,

@@ -285,7 +285,7 @@ START_TEST(the_largest_possible_head_fits_into_the_head_room)
 	f.record->nr_regs = FW_PANIC_REGS_MAX;
 	for (uint32_t i = 0; i < 64; i++)
 		f.record->cpus[i].raw_len = DUMP_RAW_MAX;
-	ck_assert_int_eq(vmcore_head_create(f.record, &head, &bytes, &timeline), 0);
+	ck_assert_int_eq(vmcore_head_create(f.record, NULL, 0, &head, &bytes, &timeline), 0);
 	ck_assert_uint_le(bytes, DUMP_HEAD_ROOM);
 	ck_assert_uint_lt(timeline, bytes);
 	free(head);

@@ -251,13 +251,23 @@ START_TEST(the_dumper_does_it_in_its_sandbox_and_reports_the_log)
 }
 END_TEST
 
+static Elf64_Phdr *read_headers(int fd, size_t *ret_nr)
+{
+	Elf64_Phdr *phdrs;
+	Elf64_Ehdr ehdr;
+
+	ck_assert_int_eq(io_pread_full(fd, &ehdr, sizeof(ehdr), 0), 0);
+	phdrs = calloc(ehdr.e_phnum, sizeof(*phdrs));
+	ck_assert_int_eq(io_pread_full(fd, phdrs, ehdr.e_phnum * sizeof(*phdrs), ehdr.e_phoff), 0);
+	*ret_nr = ehdr.e_phnum;
+	return phdrs;
+}
+
 /* Saves the dump in format virtual; the copy's headers. */
 static Elf64_Phdr *save_virtual(int *ret_fd, size_t *ret_nr)
 {
 	char from[PATH_MAX], path[PATH_MAX], why[512];
 	struct reader *reader;
-	Elf64_Phdr *phdrs;
-	Elf64_Ehdr ehdr;
 
 	close(run("all"));
 	snprintf(from, sizeof(from), "%s/guest-test-g0.vmcore", f.dir);
@@ -267,45 +277,101 @@ static Elf64_Phdr *save_virtual(int *ret_fd, size_t *ret_nr)
 	reader_close(reader);
 	*ret_fd = open(path, O_RDONLY);
 	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(io_pread_full(*ret_fd, &ehdr, sizeof(ehdr), 0), 0);
-	phdrs = calloc(ehdr.e_phnum, sizeof(*phdrs));
-	ck_assert_int_eq(io_pread_full(*ret_fd, phdrs, ehdr.e_phnum * sizeof(*phdrs), ehdr.e_phoff), 0);
-	*ret_nr = ehdr.e_phnum;
-	return phdrs;
+	return read_headers(*ret_fd, ret_nr);
 }
 
-START_TEST(a_copy_for_gdb_has_the_kernels_addresses)
+/* What the kernel has mapped, in the order of the headers, and RAM as any dump has it. */
+struct place {
+	uint64_t gva, gpa, pages;
+};
+static const struct place virtual[] = {
+	{MINI_IMAGE, MINI_IMAGE_PHYS, 0x40},
+	{MINI_VMEMMAP, 0x80000, 4},
+	{MINI_VMEMMAP + MINI_HIGH_PFN * 64, 0x84000, 4},
+	{MINI_DIRECT, 0, MINI_SEGMENT_PAGES},
+};
+static const struct place physical[] = {
+	{0, 0, MINI_SEGMENT_PAGES},
+	{MINI_HOLE_END, MINI_HOLE_END, MINI_SEGMENT_PAGES},
+};
+
+static void check_places(int fd, const Elf64_Phdr *phdr, const struct place *want, size_t nr)
 {
-	static const struct {
-		uint64_t gva, gpa, pages;
-	} want[] = {
-		{MINI_IMAGE, MINI_IMAGE_PHYS, 0x40},
-		{MINI_DIRECT, 0, MINI_SEGMENT_PAGES},
-		{MINI_VMEMMAP, 0x80000, 4},
-		{MINI_VMEMMAP + MINI_HIGH_PFN * 64, 0x84000, 4},
-		{0, 0, MINI_SEGMENT_PAGES}, /* as in the dump */
-		{MINI_HOLE_END, MINI_HOLE_END, MINI_SEGMENT_PAGES},
-	};
 	uint8_t page[PAGE_SIZE_4K];
-	Elf64_Phdr *phdrs;
-	size_t nr;
-	int fd;
 
-	phdrs = save_virtual(&fd, &nr);
-	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(want));
-	ck_assert_uint_eq(phdrs[0].p_type, PT_NOTE);
-	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-		const Elf64_Phdr *phdr = &phdrs[1 + i];
+	for (; nr; nr--, phdr++, want++) {
 
-		ck_assert_uint_eq(phdr->p_vaddr, want[i].gva);
-		ck_assert_uint_eq(phdr->p_paddr, want[i].gpa);
-		ck_assert_uint_eq(phdr->p_memsz, want[i].pages * PAGE_SIZE_4K);
+		ck_assert_uint_eq(phdr->p_vaddr, want->gva);
+		ck_assert_uint_eq(phdr->p_paddr, want->gpa);
+		ck_assert_uint_eq(phdr->p_memsz, want->pages * PAGE_SIZE_4K);
 		ck_assert_uint_eq(phdr->p_filesz, phdr->p_memsz);
 		for (uint64_t at = 0; at < phdr->p_filesz; at += sizeof(page)) {
 			ck_assert_int_eq(io_pread_full(fd, page, sizeof(page), phdr->p_offset + at), 0);
 			ck_assert(!memcmp(page, mini_phys(&mini, phdr->p_paddr + at), sizeof(page)));
 		}
 	}
+}
+
+START_TEST(a_copy_for_gdb_has_the_kernels_addresses)
+{
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	phdrs = save_virtual(&fd, &nr);
+	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(virtual) + ARRAY_LEN(physical));
+	ck_assert_uint_eq(phdrs[0].p_type, PT_NOTE);
+	check_places(fd, phdrs + 1, virtual, ARRAY_LEN(virtual));
+	check_places(fd, phdrs + 1 + ARRAY_LEN(virtual), physical, ARRAY_LEN(physical));
+	free(phdrs);
+	close(fd);
+}
+END_TEST
+
+static const char *const virtual_strategies[] = {"vmapp", "remap", "hybrid"};
+
+START_TEST(a_dump_has_the_kernels_addresses_itself_if_that_is_wanted)
+{
+	char path[PATH_MAX], why[512];
+	struct reader *reader;
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	f.record->options.virtual_headers = 1;
+	use_strategy(virtual_strategies[_i]);
+	fd = run("all");
+	phdrs = read_headers(fd, &nr);
+	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(virtual) + ARRAY_LEN(physical));
+	ck_assert_uint_eq(phdrs[0].p_type, PT_NOTE);
+	check_places(fd, phdrs + 1, physical, ARRAY_LEN(physical));
+	check_places(fd, phdrs + 1 + ARRAY_LEN(physical), virtual, ARRAY_LEN(virtual));
+	free(phdrs);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/guest-test-g0.vmcore", f.dir);
+	ck_assert_msg(!reader_open(path, NULL, &reader, why, sizeof(why)), "%s", why);
+	ck_assert_uint_eq(reader->core.nr_segments, f.layout.nr_segments);
+	ck_assert_uint_eq(reader->metadata.nr_cpus, 1);
+	reader_close(reader);
+}
+END_TEST
+
+START_TEST(hostile_tables_leave_the_dump_as_it_is)
+{
+	uint64_t *top = mini_phys(&mini, MINI_IMAGE_PHYS);
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	for (unsigned i = 256; i < 511; i++)
+		top[i] = MINI_IMAGE_PHYS | 1;
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	f.record->options.virtual_headers = 1;
+	fd = run("all");
+	phdrs = read_headers(fd, &nr);
+	ck_assert_uint_gt(nr, 1 + ARRAY_LEN(physical));
+	ck_assert_uint_le(nr, 1 + ARRAY_LEN(physical) + VMCORE_VIRTUAL_MAX);
+	check_places(fd, phdrs + 1, physical, ARRAY_LEN(physical));
 	free(phdrs);
 	close(fd);
 }
@@ -366,6 +432,9 @@ Suite *suite_linux_dump(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(copy, setup, teardown);
 	tcase_add_test(copy, a_copy_for_gdb_has_the_kernels_addresses);
+	tcase_add_loop_test(copy, a_dump_has_the_kernels_addresses_itself_if_that_is_wanted, 0,
+		ARRAY_LEN(virtual_strategies));
+	tcase_add_test(copy, hostile_tables_leave_the_dump_as_it_is);
 	tcase_add_test(copy, hostile_tables_make_no_more_headers_than_there_may_be);
 	tcase_add_test(copy, what_is_no_linux_has_no_such_copy);
 	suite_add_tcase(suite, copy);

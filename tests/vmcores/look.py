@@ -12,7 +12,7 @@ from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.pid import for_each_task
 
 with open(sys.argv[1], "rb") as file:
-    head = file.read(1 << 20)
+    head = file.read(2 << 20)
 notes = head.split(struct.pack("<3I8s", 5, 336, 1, b"CORE"))[1:]  # NT_PRSTATUS
 cpu = prog["panic_cpu"].counter.value_()
 regs = Object.from_bytes_(prog, "struct pt_regs", notes[cpu][112:])

@@ -3,10 +3,10 @@
  * tests/vmcores/redump.c - a crash out of somebody else's vmcore: its memory becomes a region, its registers a
  * crash record, and the dump engine makes of them what it would make of a guest of ours.
  *
- *      redump [--ram FILE] VMCORE DIR NAME SELECT [STRATEGY [SINK]]   writes DIR/NAME.vmcore; DIR is on tmpfs
+ *      redump [--ram FILE] [--virtual] VMCORE DIR NAME SELECT [STRATEGY [SINK]]   writes DIR/NAME.vmcore; DIR is on tmpfs
  *      redump [--ram FILE] VMCORE DIR time                            times the scan and the classification alone
  *
- * --ram: the file that QEMU had the guest's memory in: that is copied, with its holes, and VMCORE only has the
+ * --virtual: with program headers of the kernel's virtual addresses.  --ram: the file that QEMU had the guest's memory in: that is copied, with its holes, and VMCORE only has the
  * registers.  Without it the memory is VMCORE's, and zeros become holes.
  *
  * Memory below 16 MiB in one piece that stands alone is firmware, and left out.  Prints how long the engine
@@ -230,16 +230,22 @@ int main(int argc, char **argv)
 	const char *ram = NULL;
 	char why[256];
 	int record_fd, r;
-	bool timing;
+	bool timing, virtual = false;
 
 	if (argc > 2 && !strcmp(argv[1], "--ram")) {
 		ram = argv[2];
 		argv += 2;
 		argc -= 2;
 	}
+	if (argc > 1 && !strcmp(argv[1], "--virtual")) {
+		virtual = true;
+		argv++;
+		argc--;
+	}
 	timing = argc == 4 && !strcmp(argv[3], "time");
 	if (argc < 5 && !timing) {
-		fprintf(stderr, "usage: redump [--ram FILE] VMCORE DIR NAME SELECT [STRATEGY [SINK]]\n");
+		fprintf(stderr, "usage: redump [--ram FILE] [--virtual] VMCORE DIR NAME SELECT [STRATEGY "
+				"[SINK]]\n");
 		return 2;
 	}
 	if (reader_open(argv[1], NULL, &reader, why, sizeof(why)))
@@ -249,7 +255,7 @@ int main(int argc, char **argv)
 		die("a record", r);
 	make_layout(reader, &record->layout);
 	take_cpus(reader, record);
-	record->options = (struct dump_options){.workers = 1, .chunk = MIB(2)};
+	record->options = (struct dump_options){.workers = 1, .chunk = MIB(2), .virtual_headers = virtual};
 	if (dump_select_parse(timing ? "all" : argv[4], &record->options.selectors))
 		die("no such selector", 0);
 	record->options.strategy = find_strategy(argc > 5 ? argv[5] : "vmapp");
