@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +234,21 @@ static bool wait_for_news(const struct run *run, uint64_t end, bool *ret_ended)
 	poll(fds, 2, (int)((end - now) / NSEC_PER_MSEC) + 1);
 	*ret_ended = fds[1].revents;
 	return true;
+}
+
+void run_stops(struct run *run)
+{
+	run_signal(run, SIGTERM);
+	run_ends(run, CODE_OK);
+}
+
+TCase *run_tcase(Suite *suite, const char *name)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	suite_add_tcase(suite, tcase);
+	return tcase;
 }
 
 const char *run_await(struct run *run, const char *name, int generation)

@@ -90,6 +90,9 @@ void harness_fini(void);
  */
 bool private_tmpfs(char *path, size_t size, const char *options);
 
+/* A test case of @suite with TEST_TIMEOUT. */
+TCase *run_tcase(Suite *suite, const char *name);
+
 /* Paths of the programs, absolute. */
 extern const char *minivmm_path, *stub_path, *judge_path;
 
@@ -121,6 +124,9 @@ void run_start(struct run *run, const struct guest *guest);
 			run, (run)->code == (want), "minivmm ended with %d, not %d", (run)->code, (want)); \
 	} while (0)
 void run_wait(struct run *run);
+
+/* SIGTERM, to a guest that does not listen to its power button: minivmm must end with 0. */
+void run_stops(struct run *run);
 
 /* run_await - the event @name of @generation, now or later (RUN_LIMIT_MS). */
 const char *run_await(struct run *run, const char *name, int generation);

@@ -129,12 +129,10 @@ END_TEST
 Suite *suite_budget_explicit(void)
 {
 	Suite *suite = suite_create("budget-explicit");
-	TCase *tcase = tcase_create("sampled");
+	TCase *tcase = run_tcase(suite, "sampled");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, while_the_dumper_stands_still_no_more_than_the_budget_is_taken);
 	tcase_add_loop_test(
 		tcase, guests_that_take_all_their_memory_as_it_comes_stay_within_the_budget, 0, NR_ROWS);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

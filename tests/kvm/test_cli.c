@@ -397,17 +397,14 @@ END_TEST
 Suite *suite_cli(void)
 {
 	Suite *suite = suite_create("cli");
-	TCase *tcase = tcase_create("help");
+	TCase *tcase = run_tcase(suite, "help");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, help_lists_commands_keys_strategies_and_exit_codes);
 	tcase_add_test(tcase, version_is_one_line);
 	tcase_add_test(tcase, info_tells_what_the_host_has);
 	tcase_add_test(tcase, info_names_a_directory_that_is_not_there);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("mistakes");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "mistakes");
 	tcase_add_loop_test(
 		tcase, a_mistake_on_the_command_line_is_named_and_ends_with_its_code, 0, COUNT(mistakes));
 	tcase_add_loop_test(tcase, a_mistake_in_the_configuration_is_named_with_file_line_found_and_allowed,
@@ -415,19 +412,14 @@ Suite *suite_cli(void)
 	tcase_add_test(tcase, every_mistake_of_a_file_is_told_in_one_run);
 	tcase_add_test(tcase, a_configuration_without_a_kernel_is_refused);
 	tcase_add_test(tcase, a_configuration_that_may_not_be_read_is_refused);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("check");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "check");
 	tcase_add_test(tcase, set_overrides_the_file);
 	tcase_add_loop_test(tcase, check_accepts_what_check_prints, 0, 3);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("run");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "run");
 	tcase_add_test(tcase, a_kernel_that_is_missing_cut_or_none_at_all_is_refused);
 	tcase_add_test(tcase, a_second_minivmm_with_the_same_guest_name_is_refused);
 	tcase_add_test(tcase, a_directory_for_memory_that_is_not_on_tmpfs_is_refused);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -341,21 +341,17 @@ END_TEST
 Suite *suite_conformance(void)
 {
 	Suite *suite = suite_create("conformance");
-	TCase *tcase = tcase_create("combinations");
+	TCase *tcase = run_tcase(suite, "combinations");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		tcase, a_dump_holds_all_of_its_selection_and_nothing_else, 0, NR_TABLE * NR_SIZES);
 	tcase_add_loop_test(
 		tcase, with_small_pages_a_dump_holds_all_of_its_selection_and_nothing_else, 0, NR_TABLE);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("refusals");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "refusals");
 	tcase_add_loop_test(tcase,
 		a_combination_that_makes_no_sense_is_refused_with_a_reason_that_names_both_keys, 0,
 		NR_NONSENSE);
 	tcase_add_loop_test(tcase, every_combination_of_the_table_is_accepted_by_check, 0, NR_TABLE);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

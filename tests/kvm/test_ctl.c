@@ -378,32 +378,24 @@ END_TEST
 Suite *suite_ctl(void)
 {
 	Suite *suite = suite_create("ctl");
-	TCase *tcase = tcase_create("commands");
+	TCase *tcase = run_tcase(suite, "commands");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, each_command_does_what_it_says);
 	tcase_add_test(tcase, people_get_text_and_a_guest_is_found_by_its_configuration_too);
 	tcase_add_test(tcase, events_are_followed_to_the_end);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("pause");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "pause");
 	tcase_add_test(tcase, the_watchdog_sleeps_while_the_vm_is_paused_and_begins_anew_after_it);
 	tcase_add_test(tcase, a_paused_vm_can_be_crashed_and_its_dump_is_whole);
 	tcase_add_loop_test(tcase, a_paused_vm_can_be_stopped, 0, 2);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("dumps");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "dumps");
 	tcase_add_test(tcase, a_dump_under_way_is_shown_and_a_stop_waits_for_it);
 	tcase_add_test(tcase, a_cancelled_dump_gives_its_memory_back_and_the_next_one_is_made);
 	tcase_add_test(tcase, what_was_dumped_before_it_was_cancelled_can_be_read);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("hostile");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "hostile");
 	tcase_add_test(tcase, clients_that_flood_stall_or_crowd_hold_up_no_crash_and_no_recovery);
 	tcase_add_test(tcase, the_socket_that_a_killed_minivmm_left_is_replaced);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

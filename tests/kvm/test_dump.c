@@ -318,8 +318,7 @@ START_TEST(nobody_holds_the_crashed_memory_when_the_dump_is_done)
 	run_assert(&run, held <= MIB, "the dumper holds %llu bytes of unnamed files",
 		(unsigned long long)held);
 	process_close(&dumper);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -391,22 +390,18 @@ END_TEST
 Suite *suite_dump(void)
 {
 	Suite *suite = suite_create("dump");
-	TCase *tcase = tcase_create("pages");
+	TCase *tcase = run_tcase(suite, "pages");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(tcase, every_page_and_register_is_in_the_dump_as_the_guest_left_it, 0,
 		(int)(sizeof(shapes) / sizeof(shapes[0])));
 	tcase_add_test(tcase, a_guest_with_memory_above_4_gib_is_dumped_around_the_hole);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("file");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "file");
 	tcase_add_loop_test(tcase, the_notes_tell_what_the_guest_printed, 0, 2);
 	tcase_add_test(tcase, readelf_takes_the_dump_without_a_warning);
 	tcase_add_test(tcase, nobody_holds_the_crashed_memory_when_the_dump_is_done);
 	tcase_add_loop_test(tcase, a_dump_needs_no_room_for_a_second_copy_of_the_guest, 0, 2);
 	tcase_add_test(tcase, a_dump_may_lie_on_another_file_system_than_the_guests_memory);
 	tcase_add_test(tcase, a_guest_that_is_not_to_be_dumped_is_recovered_all_the_same);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -259,9 +259,8 @@ END_TEST
 Suite *suite_dump_cli(void)
 {
 	Suite *suite = suite_create("dump-cli");
-	TCase *tcase = tcase_create("commands");
+	TCase *tcase = run_tcase(suite, "commands");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, a_dump_is_listed_with_its_guest_reason_and_state);
 	tcase_add_test(tcase, info_tells_of_the_panic_its_timeline_and_registers);
 	tcase_add_test(tcase, read_gives_the_bytes_of_the_guest_and_nothing_else);
@@ -269,6 +268,5 @@ Suite *suite_dump_cli(void)
 	tcase_add_test(tcase, a_dump_whose_makers_were_killed_is_salvaged_and_before_that_left_alone);
 	tcase_add_test(tcase, what_is_no_dump_is_told_so_and_left_alone);
 	tcase_add_test(tcase, a_wrong_command_line_is_told_from_a_failure);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -89,8 +89,7 @@ START_TEST(a_vm_that_waits_goes_on_when_a_dump_is_removed)
 	run_await(&run, "ready", 1);
 	run_u64(&run, run_await(&run, "handover-done", 1), "opened");
 	run_count(&run, "crash", 1);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -103,8 +102,7 @@ START_TEST(a_vm_that_waits_is_stopped_promptly)
 	NEEDS_KVM();
 	run_until_blocked(&run, BLOCKED_MORE, vcpus[_i]);
 	asked = now_ns();
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_assert(&run, now_ns() - asked < PROMPT_NS, "it took %llu ms",
 		(unsigned long long)((now_ns() - asked) / NSEC_PER_MSEC));
 	run_count(&run, "crash", 1);
@@ -148,8 +146,7 @@ START_TEST(a_vm_that_waits_can_be_paused_and_gets_its_memory_when_it_goes_on)
 	ctl(&run, "resume", "\"generation\":1");
 	run_await(&run, "ready", 1);
 	run_count(&run, "crash", 1);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -188,8 +185,7 @@ START_TEST(a_paused_vm_that_waits_can_be_crashed_and_its_dump_is_right)
 	find_final(&run, 1, path, sizeof(path));
 	judge_dump(
 		&run, path, &(struct claim){.generation = 1, .select = "all", .flags = JUDGE_NO_REGISTERS});
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -216,8 +212,7 @@ START_TEST(a_vm_that_waits_can_be_crashed_and_its_dump_is_right)
 	remove_dump(&run, 0);
 	remove_dump(&run, 1);
 	run_await(&run, "ready", 2);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	sampler_stop(&sampler);
 	/* to be stopped, it is let through: what its vCPUs touch in this moment is little */
 	run_assert(&run, sampler.peak <= (256 + 16) * MIB, "%llu KiB were in use",
@@ -237,8 +232,7 @@ START_TEST(the_watchdog_does_not_bite_a_vm_that_waits)
 	remove_dump(&run, 0);
 	run_await(&run, "ready", 1);
 	run_count(&run, "crash", 1);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -259,8 +253,7 @@ START_TEST(what_the_budget_does_not_cover_is_said_and_the_service_comes_up)
 	run_assert(&run, uncovered > 128 * MIB && uncovered < 256 * MIB, "%llu MiB uncovered",
 		(unsigned long long)(uncovered / MIB));
 	run_count(&run, "handover-blocked", 0);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -288,8 +281,7 @@ START_TEST(on_a_tmpfs_that_is_too_small_it_waits_instead_of_failing)
 	remove_dump(&run, 0);
 	run_await(&run, "ready", 1);
 	run_count(&run, "crash", 1);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_finish(&run);
 }
 END_TEST
@@ -433,16 +425,13 @@ END_TEST
 Suite *suite_handover(void)
 {
 	Suite *suite = suite_create("handover");
-	TCase *tcase = tcase_create("contents");
+	TCase *tcase = run_tcase(suite, "contents");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(tcase,
 		a_gated_vm_fills_all_memory_beside_a_slow_dump_and_every_page_of_its_own_dump_is_right, 0,
 		NR_VCPUS);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("waiting");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "waiting");
 	tcase_add_test(tcase, a_vm_that_waits_goes_on_when_a_dump_is_removed);
 	tcase_add_loop_test(tcase, a_vm_that_waits_is_stopped_promptly, 0, NR_VCPUS);
 	tcase_add_loop_test(tcase, a_vm_that_waits_can_be_crashed_and_its_dump_is_right, 0, NR_VCPUS);
@@ -451,23 +440,16 @@ Suite *suite_handover(void)
 	tcase_add_loop_test(tcase, a_paused_vm_that_waits_is_stopped_promptly, 0, 2);
 	tcase_add_test(tcase, a_paused_vm_that_waits_can_be_crashed_and_its_dump_is_right);
 	tcase_add_test(tcase, the_watchdog_does_not_bite_a_vm_that_waits);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("allow");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "allow");
 	tcase_add_test(tcase, what_the_budget_does_not_cover_is_said_and_the_service_comes_up);
 	tcase_add_loop_test(tcase, on_a_tmpfs_that_is_too_small_it_waits_instead_of_failing, 0, 2);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("order");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "order");
 	tcase_add_test(tcase, with_concurrent_no_the_recovery_vm_runs_after_the_dump);
 	tcase_add_test(tcase, a_third_vm_waits_for_memory_and_starts_when_the_dump_gives_some_back);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("no userfaultfd");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "no userfaultfd");
 	tcase_add_test(tcase, without_userfaultfd_it_says_so_and_recovers_without_a_gate);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -179,14 +179,12 @@ END_TEST
 Suite *suite_lies(void)
 {
 	Suite *suite = suite_create("lies");
-	TCase *tcase = tcase_create("lies");
+	TCase *tcase = run_tcase(suite, "lies");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		tcase, a_selector_that_was_lied_to_keeps_every_page_and_says_why, 0, NR_LIES * NR_WAYS);
 	tcase_add_loop_test(
 		tcase, a_guest_that_calls_firmware_wrongly_is_dumped_and_recovered, 0, NR_CALLS);
 	tcase_add_loop_test(tcase, a_selection_list_that_changes_while_it_is_read_does_no_harm, 0, 3);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

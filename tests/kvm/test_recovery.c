@@ -238,8 +238,7 @@ START_TEST(a_stop_during_the_pause_before_a_recovery_ends_at_once)
 	run_start(&run,
 		&(struct guest){.cmdline = "scenario=panic-early", .more = "[recovery]\nbackoff = 10m"});
 	run_await(&run, "dump-done", 1); /* now it pauses for ten minutes */
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_count(&run, "run", 2);
 	run_count(&run, "dump-done", 2);
 	run_finish(&run);
@@ -373,15 +372,12 @@ END_TEST
 Suite *suite_recovery(void)
 {
 	Suite *suite = suite_create("recovery");
-	TCase *tcase = tcase_create("at once");
+	TCase *tcase = run_tcase(suite, "at once");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(tcase, the_recovery_vm_runs_before_the_dump_of_a_large_guest_is_done);
 	tcase_add_test(tcase, a_dumper_that_stands_still_does_not_hold_up_the_recovery_vm);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("rows");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "rows");
 	tcase_add_test(tcase, a_vm_is_told_its_generation_and_that_it_recovers);
 	tcase_add_test(tcase, the_console_tells_which_generation_speaks);
 	tcase_add_test(tcase, a_recovery_vm_that_panics_is_dumped_in_its_turn);
@@ -390,7 +386,6 @@ Suite *suite_recovery(void)
 	tcase_add_test(tcase, a_recovery_vm_that_was_never_ready_is_recovered_after_a_pause_that_doubles);
 	tcase_add_test(tcase, a_recovery_vm_that_was_ready_is_recovered_without_a_pause);
 	tcase_add_test(tcase, a_stop_during_the_pause_before_a_recovery_ends_at_once);
-	suite_add_tcase(suite, tcase);
 
 	tcase = tcase_create("fifty");
 	tcase_set_timeout(tcase, TEST_TIMEOUT + env_number("HANDOVER_CYCLES", CYCLES));

@@ -259,21 +259,17 @@ END_TEST
 Suite *suite_room(void)
 {
 	Suite *suite = suite_create("room");
-	TCase *tcase = tcase_create("quota");
+	TCase *tcase = run_tcase(suite, "quota");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		tcase, the_quota_is_kept_by_removing_the_oldest_or_by_refusing_the_newest, 0, NR_QUOTAS);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("fallback");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "fallback");
 	tcase_add_loop_test(tcase,
 		a_dump_without_room_lands_in_the_fallback_directory_and_the_event_says_so, 0, NR_FALLBACKS);
 	tcase_add_test(tcase, without_room_anywhere_the_dead_memory_is_kept_and_can_be_salvaged);
 	tcase_add_loop_test(tcase, a_guest_that_dumps_into_a_directory_without_room_loses_nothing, 0, 2);
 	tcase_add_loop_test(
 		tcase, a_dump_that_is_the_memory_itself_cannot_lie_on_another_file_system, 0, 2);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -272,8 +272,7 @@ START_TEST(a_timeline_does_not_wait_for_ever_for_a_guest_that_never_reports_read
 			!strstr(timeline, "\"ready\""),
 		"too early, or ready: %s", timeline);
 	run_count(&run, "crash", 1);
-	run_signal(&run, SIGTERM);
-	run_ends(&run, CODE_OK);
+	run_stops(&run);
 	run_count(&run, "timeline", 1);
 	run_finish(&run);
 }
@@ -282,9 +281,8 @@ END_TEST
 Suite *suite_rows(void)
 {
 	Suite *suite = suite_create("rows");
-	TCase *tcase = tcase_create("rows");
+	TCase *tcase = run_tcase(suite, "rows");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_test(
 		tcase, a_recovery_vm_that_crashes_while_the_first_dump_is_running_is_dumped_after_it);
 	tcase_add_test(
@@ -296,6 +294,5 @@ Suite *suite_rows(void)
 	tcase_add_test(tcase, a_vm_that_is_not_ready_is_not_stable_if_the_guest_has_been_ready_before);
 	tcase_add_test(tcase, a_vm_that_hangs_at_once_is_not_stable_however_late_that_is_seen);
 	tcase_add_test(tcase, a_timeline_does_not_wait_for_ever_for_a_guest_that_never_reports_ready);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

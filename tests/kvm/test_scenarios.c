@@ -302,19 +302,16 @@ END_TEST
 Suite *suite_scenarios(void)
 {
 	Suite *suite = suite_create("scenarios");
-	TCase *tcase = tcase_create("crashes");
+	TCase *tcase = run_tcase(suite, "crashes");
 
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		tcase, a_crash_has_its_reason_is_dumped_and_recovered, 0, (NR_CRASHES - 1) * NR_CPU_COUNTS);
 	tcase_add_loop_test(tcase, a_crash_has_its_reason_is_dumped_and_recovered,
 		(NR_CRASHES - 1) * NR_CPU_COUNTS + 1, NR_CRASHES * NR_CPU_COUNTS);
 	tcase_add_test(tcase, a_hang_is_noticed_when_the_watchdog_runs_out_and_not_before);
 	tcase_add_test(tcase, heartbeats_keep_a_slow_guest_from_being_a_hang);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("ends");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "ends");
 	tcase_add_loop_test(
 		tcase, a_guest_that_powers_off_ends_with_0_and_leaves_no_dump, 0, NR_CPU_COUNTS);
 	tcase_add_test(tcase, firmware_calls_are_made_and_timed_by_the_scenario_calls);
@@ -322,13 +319,10 @@ Suite *suite_scenarios(void)
 	tcase_add_loop_test(tcase, a_reboot_is_a_fresh_vm_and_no_crash, 0, NR_CPU_COUNTS);
 	tcase_add_loop_test(tcase, a_service_touches_its_memory_is_ready_and_its_pages_are_in_its_dump, 0,
 		NR_CPU_COUNTS);
-	suite_add_tcase(suite, tcase);
 
-	tcase = tcase_create("signals");
-	tcase_set_timeout(tcase, TEST_TIMEOUT);
+	tcase = run_tcase(suite, "signals");
 	tcase_add_loop_test(tcase, sigusr1_crashes_a_healthy_guest, 0, NR_CPU_COUNTS);
 	tcase_add_test(tcase, a_guest_that_computes_on_every_vcpu_is_crashed_by_sigusr1_too);
 	tcase_add_loop_test(tcase, signals_that_ask_to_stop_end_the_guest_with_0, 0, 3);
-	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -80,24 +80,6 @@ void run_dump_path(struct run *run, int generation, char *path, size_t size)
 	run_assert(run, count == 1, "%u dumps of generation %d", count, generation);
 }
 
-/* Keeps the lines of vmcore-check that are not "ok". */
-static void keep_complaints(char *text)
-{
-	char *to = text;
-
-	for (char *line = text, *next; *line; line = next) {
-		size_t len = strcspn(line, "\n");
-
-		len += line[len] == '\n';
-		next = line + len;
-		if (!strncmp(line, "ok ", 3))
-			continue;
-		memmove(to, line, len);
-		to += len;
-	}
-	*to = '\0';
-}
-
 uint64_t run_added_memory(struct run *run, int generation)
 {
 	uint64_t bytes = 0;
@@ -107,37 +89,6 @@ uint64_t run_added_memory(struct run *run, int generation)
 		(event = event_find(&run->log, "memory-added", generation, event)) != NULL;)
 		bytes = run_u64(run, event, "memory");
 	return bytes / MIB;
-}
-
-void run_judge(struct run *run, const char *path, int generation, unsigned flags, const char *console)
-{
-	char number[16], memory[24], *argv[12];
-	uint64_t mib = run_added_memory(run, generation);
-	struct output output;
-	size_t nr = 0;
-
-	snprintf(number, sizeof(number), "%d", generation);
-	argv[nr++] = arg(judge_path);
-	argv[nr++] = arg("--console");
-	argv[nr++] = arg(console ? console : run->console);
-	argv[nr++] = arg("--generation");
-	argv[nr++] = number;
-	if (mib) {
-		snprintf(memory, sizeof(memory), "%" PRIu64, mib);
-		argv[nr++] = arg("--memory");
-		argv[nr++] = memory;
-	}
-	if (flags & JUDGE_NO_REGISTERS)
-		argv[nr++] = arg("--no-registers");
-	if (flags & JUDGE_NO_FILL)
-		argv[nr++] = arg("--no-fill");
-	argv[nr++] = arg(path);
-	argv[nr] = NULL;
-	run_program(run, &output, argv);
-	keep_complaints(output.out);
-	run_assert(run, !output.code,
-		"vmcore-check does not accept the dump of generation %d:\n%.1000s%.300s", generation,
-		output.out, output.err);
 }
 
 void run_said(struct run *run, const char *text)

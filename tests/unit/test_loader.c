@@ -7,6 +7,7 @@
  */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
+#include "tests/unit/boot_fixture.h"
 #include "tests/unit/elf_builder.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
@@ -27,21 +28,11 @@ static struct boot_entry entry;
 static char why[256];
 static const char *initrd;
 
-static void use_ram(uint64_t ram)
-{
-	int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	region_destroy(&region);
-	ck_assert_int_ge(shm, 0);
-	ck_assert_int_eq(region_create(&region, shm, ram), 0);
-	close(shm);
-}
-
 static void setup(void)
 {
 	memset(&region, 0, sizeof(region));
 	region.fd = -1;
-	use_ram(MIB(16));
+	boot_region(&region, MIB(16));
 	elf_builder_init(&b);
 	entry = (struct boot_entry){.rip = 0xdead, .rbx = 0xbeef};
 	why[0] = '\0';
@@ -63,10 +54,8 @@ static int load_path(const char *path, const char *cmdline)
 static int load(const char *cmdline)
 {
 	autoclose int fd = elf_builder_file(&b);
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return load_path(path, cmdline);
+	return boot_load(&region, fd, initrd, cmdline, &entry, why, sizeof(why));
 }
 
 static void accepts(const char *cmdline)
@@ -83,19 +72,6 @@ static void refuses(const char *reason)
 	ck_assert_msg(strstr(why, "/proc/self/fd/") == why && strstr(why, reason), "%s", why);
 	ck_assert(entry.rip == 0xdead && entry.rbx == 0xbeef);
 	elf_builder_init(&b);
-}
-
-static uint32_t guest32(gpa_t gpa)
-{
-	uint32_t value;
-
-	ck_assert_int_eq(gmem_copy_in(&region, gpa, &value, sizeof(value)), 0);
-	return value;
-}
-
-static uint64_t guest64(gpa_t gpa)
-{
-	return guest32(gpa) | (uint64_t)guest32(gpa + 4) << 32;
 }
 
 /* ---- segments ----------------------------------------------------------------------------------- */
@@ -199,7 +175,7 @@ END_TEST
 
 START_TEST(a_segment_in_the_hole_or_over_its_edge_is_refused)
 {
-	use_ram(GIB(4));
+	boot_region(&region, GIB(4));
 	b.ph[ELF_BUILDER_CODE].p_paddr = HOLE_BASE;
 	refuses("segment 0xc0000000-0xc0000100 does not fit in the guest's RAM");
 	b.ph[ELF_BUILDER_CODE].p_paddr = HOLE_BASE - 1;
@@ -254,28 +230,29 @@ START_TEST(start_info_is_what_the_protocol_says)
 	accepts("console=ttyS0 quiet");
 	info = entry.rbx;
 	ck_assert_uint_eq(info % 4, 0);
-	ck_assert_uint_eq(guest32(info), 0x336ec578); /* "xEn3" with bit 7 of the first byte set */
-	ck_assert_uint_eq(guest32(info + 4), 1);      /* version */
-	ck_assert_uint_eq(guest32(info + 8), 0);      /* flags */
-	ck_assert_uint_eq(guest32(info + 12), 0);     /* modules */
-	ck_assert_uint_eq(guest64(info + 16), 0);
-	ck_assert_uint_eq(guest64(info + 24), BOOT_CMDLINE_BASE);
-	ck_assert_uint_eq(guest64(info + 32), ACPI_BASE); /* RSDP */
-	ck_assert_uint_eq(guest32(info + 52), 0);         /* reserved */
+	ck_assert_uint_eq(
+		boot_number(&region, info, 4), 0x336ec578); /* "xEn3" with bit 7 of the first byte set */
+	ck_assert_uint_eq(boot_number(&region, info + 4, 4), 1);  /* version */
+	ck_assert_uint_eq(boot_number(&region, info + 8, 4), 0);  /* flags */
+	ck_assert_uint_eq(boot_number(&region, info + 12, 4), 0); /* modules */
+	ck_assert_uint_eq(boot_number(&region, info + 16, 8), 0);
+	ck_assert_uint_eq(boot_number(&region, info + 24, 8), BOOT_CMDLINE_BASE);
+	ck_assert_uint_eq(boot_number(&region, info + 32, 8), ACPI_BASE); /* RSDP */
+	ck_assert_uint_eq(boot_number(&region, info + 52, 4), 0);         /* reserved */
 }
 END_TEST
 
 /* Ends the test unless the memory map is the one of @expected: address, size, type of each range. */
 static void check_memmap(const uint64_t (*expected)[3], uint32_t nr)
 {
-	gpa_t map = guest64(entry.rbx + 40);
+	gpa_t map = boot_number(&region, entry.rbx + 40, 8);
 
-	ck_assert_uint_eq(guest32(entry.rbx + 48), nr);
+	ck_assert_uint_eq(boot_number(&region, entry.rbx + 48, 4), nr);
 	for (uint32_t i = 0; i < nr; i++, map += 24) {
-		ck_assert_uint_eq(guest64(map), expected[i][0]);
-		ck_assert_uint_eq(guest64(map + 8), expected[i][1]);
-		ck_assert_uint_eq(guest32(map + 16), expected[i][2]);
-		ck_assert_uint_eq(guest32(map + 20), 0);
+		ck_assert_uint_eq(boot_number(&region, map, 8), expected[i][0]);
+		ck_assert_uint_eq(boot_number(&region, map + 8, 8), expected[i][1]);
+		ck_assert_uint_eq(boot_number(&region, map + 16, 4), expected[i][2]);
+		ck_assert_uint_eq(boot_number(&region, map + 20, 4), 0);
 	}
 }
 
@@ -294,7 +271,7 @@ START_TEST(the_memory_map_of_a_large_guest_leaves_out_the_hole)
 	static const uint64_t expected[][3] = {{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2},
 		{MIB(1), HOLE_BASE - MIB(1), 1}, {HOLE_END, GIB(7), 1}};
 
-	use_ram(GIB(10));
+	boot_region(&region, GIB(10));
 	accepts("");
 	check_memmap(expected, ARRAY_LEN(expected));
 }
@@ -309,7 +286,7 @@ START_TEST(memory_that_a_vm_gets_later_is_not_in_its_memory_map_and_takes_no_ima
 	static const uint64_t below[][3] = {{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2},
 		{MIB(1), HOLE_BASE - MIB(1), 1}};
 
-	use_ram(GIB(10));
+	boot_region(&region, GIB(10));
 	region_set_usable(&region, MIB(64));
 	accepts("");
 	check_memmap(small, ARRAY_LEN(small));
@@ -330,7 +307,8 @@ START_TEST(the_command_line_is_in_guest_memory_with_its_end)
 	char text[8];
 
 	accepts("a=b c");
-	ck_assert_int_eq(gmem_copy_in(&region, guest64(entry.rbx + 24), text, sizeof(text)), 0);
+	ck_assert_int_eq(
+		gmem_copy_in(&region, boot_number(&region, entry.rbx + 24, 8), text, sizeof(text)), 0);
 	ck_assert_str_eq(text, "a=b c");
 }
 END_TEST
@@ -344,16 +322,17 @@ START_TEST(an_initrd_is_a_module_at_the_top_of_low_memory)
 	scratch_init(&scratch);
 	initrd = scratch_file(&scratch, "initrd", "initrd!", 8, path, sizeof(path));
 	accepts("");
-	ck_assert_uint_eq(guest32(entry.rbx + 12), 1);
-	module = guest64(entry.rbx + 16);
-	ck_assert_uint_eq(guest64(module), MIB(16) - PAGE_SIZE_4K);
-	ck_assert_uint_eq(guest64(module + 8), 8);
-	ck_assert_uint_eq(guest64(module + 16), 0);
-	ck_assert_int_eq(gmem_copy_in(&region, guest64(module), text, sizeof(text)), 0);
+	ck_assert_uint_eq(boot_number(&region, entry.rbx + 12, 4), 1);
+	module = boot_number(&region, entry.rbx + 16, 8);
+	ck_assert_uint_eq(boot_number(&region, module, 8), MIB(16) - PAGE_SIZE_4K);
+	ck_assert_uint_eq(boot_number(&region, module + 8, 8), 8);
+	ck_assert_uint_eq(boot_number(&region, module + 16, 8), 0);
+	ck_assert_int_eq(gmem_copy_in(&region, boot_number(&region, module, 8), text, sizeof(text)), 0);
 	ck_assert_str_eq(text, "initrd!");
-	use_ram(GIB(4)); /* Linux takes a 32-bit address, and maps the lowest 2 GiB early */
+	boot_region(&region, GIB(4)); /* Linux takes a 32-bit address, and maps the lowest 2 GiB early */
 	accepts("");
-	ck_assert_uint_eq(guest64(guest64(entry.rbx + 16)), GIB(2) - PAGE_SIZE_4K);
+	ck_assert_uint_eq(
+		boot_number(&region, boot_number(&region, entry.rbx + 16, 8), 8), GIB(2) - PAGE_SIZE_4K);
 	scratch_fini(&scratch);
 }
 END_TEST
@@ -391,7 +370,7 @@ END_TEST
 START_TEST(an_empty_command_line_is_none)
 {
 	accepts("");
-	ck_assert_uint_eq(guest64(entry.rbx + 24), 0);
+	ck_assert_uint_eq(boot_number(&region, entry.rbx + 24, 8), 0);
 }
 END_TEST
 
@@ -408,7 +387,7 @@ START_TEST(a_command_line_of_4095_bytes_fits_and_one_more_does_not)
 	accepts(cmdline);
 	ck_assert_int_eq(gmem_copy_in(&region, BOOT_CMDLINE_BASE, text, sizeof(text)), 0);
 	ck_assert_str_eq(text, cmdline);
-	ck_assert_uint_eq(guest32(entry.rbx), 0x336ec578); /* the two do not overlap */
+	ck_assert_uint_eq(boot_number(&region, entry.rbx, 4), 0x336ec578); /* the two do not overlap */
 }
 END_TEST
 

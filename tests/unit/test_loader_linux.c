@@ -5,6 +5,7 @@
  * boot_params are read as zero-page.rst of Linux defines them, by offset; page tables as the SDM does.
  */
 #include "dump/base/cleanup.h"
+#include "tests/unit/boot_fixture.h"
 #include "tests/unit/bzimage_builder.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
@@ -23,21 +24,11 @@ static char why[512];
 static struct scratch scratch;
 static char initrd[128];
 
-static void use_ram(uint64_t ram)
-{
-	int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	region_destroy(&region);
-	ck_assert_int_ge(shm, 0);
-	ck_assert_int_eq(region_create(&region, shm, ram), 0);
-	close(shm);
-}
-
 static void setup(void)
 {
 	memset(&region, 0, sizeof(region));
 	region.fd = -1;
-	use_ram(MIB(64));
+	boot_region(&region, MIB(64));
 	bzimage_builder_init(&b);
 	entry = (struct boot_entry){.rip = 0xdead};
 	initrd[0] = '\0';
@@ -53,11 +44,8 @@ static void teardown(void)
 static int load(const char *cmdline)
 {
 	autoclose int fd = bzimage_builder_file(&b);
-	char path[64];
-	const struct boot_source source = {.kernel = path, .initrd = initrd, .cmdline = cmdline};
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return loader_load(&region, &source, &entry, why, sizeof(why));
+	return boot_load(&region, fd, initrd, cmdline, &entry, why, sizeof(why));
 }
 
 static void accepts(const char *cmdline)
@@ -69,10 +57,7 @@ static void accepts(const char *cmdline)
 
 static uint64_t guest(gpa_t gpa, size_t len)
 {
-	uint64_t value = 0;
-
-	ck_assert_int_eq(gmem_copy_in(&region, gpa, &value, len), 0);
-	return value;
+	return boot_number(&region, gpa, len);
 }
 
 START_TEST(the_kernel_is_where_it_likes_to_be_and_entered_512_bytes_later)
@@ -112,7 +97,7 @@ START_TEST(the_memory_map_of_a_large_guest_leaves_out_the_hole_and_the_end_of_th
 	static const uint64_t expected[][3] = {{0, LOW_RAM_END, 1}, {LOW_RAM_END, MIB(1) - LOW_RAM_END, 2},
 		{MIB(1), HOLE_BASE - MIB(1), 1}, {HOLE_END, GIB(1), 1}};
 
-	use_ram(GIB(4));
+	boot_region(&region, GIB(4));
 	accepts("");
 	ck_assert_uint_eq(guest(entry.rsi + 0x1e8, 1), ARRAY_LEN(expected));
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
@@ -132,7 +117,7 @@ START_TEST(an_initrd_lies_as_high_as_the_kernel_allows)
 	ck_assert_uint_eq(guest(entry.rsi + 0x218, 4), MIB(64) - PAGE_SIZE_4K);
 	ck_assert_uint_eq(guest(entry.rsi + 0x21c, 4), 8);
 	ck_assert_uint_eq(guest(MIB(64) - PAGE_SIZE_4K, 8), 0x36353433323130);
-	use_ram(GIB(4));
+	boot_region(&region, GIB(4));
 	accepts("");
 	ck_assert_uint_eq(guest(entry.rsi + 0x218, 4), GIB(2) - PAGE_SIZE_4K);
 	bzimage_builder_put(&b, 0x22c, UINT32_MAX, 4);
@@ -182,7 +167,7 @@ END_TEST
 
 START_TEST(a_kernel_that_does_not_fit_is_refused_with_what_it_needs)
 {
-	use_ram(MIB(18)); /* 16 MiB + 3 MiB would be needed */
+	boot_region(&region, MIB(18)); /* 16 MiB + 3 MiB would be needed */
 	ck_assert_int_eq(load(""), -EINVAL);
 	ck_assert_msg(
 		strstr(why,
