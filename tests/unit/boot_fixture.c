@@ -17,8 +17,8 @@ void boot_region(struct region *region, uint64_t ram)
 	close(shm);
 }
 
-int boot_load(struct region *region, int fd, const char *initrd, const char *cmdline, struct boot_entry *ret,
-	char *why, size_t why_size)
+int boot_load(struct region *region, int fd, const char *initrd, const char *cmdline,
+	struct boot_entry *ret, char *why, size_t why_size)
 {
 	char path[64];
 	const struct boot_source source = {.kernel = path, .initrd = initrd, .cmdline = cmdline};

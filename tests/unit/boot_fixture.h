@@ -13,8 +13,8 @@
 void boot_region(struct region *region, uint64_t ram);
 
 /* loader_load() of the kernel in @fd by a path that begins with "/proc/self/fd/". */
-int boot_load(struct region *region, int fd, const char *initrd, const char *cmdline, struct boot_entry *ret,
-	char *why, size_t why_size);
+int boot_load(struct region *region, int fd, const char *initrd, const char *cmdline,
+	struct boot_entry *ret, char *why, size_t why_size);
 
 /* The little-endian number of @len bytes, 8 at most, at @gpa. */
 uint64_t boot_number(const struct region *region, gpa_t gpa, size_t len);

@@ -47,14 +47,21 @@ static int open_fifo(const char *name, struct console *c)
 	return fd;
 }
 
-/* Reads from the FIFO until nothing has come for @idle_ms; returns bytes read, the first @size of them in @buf. */
-static size_t drain(int fd, char *buf, size_t size, int idle_ms)
+/* our choice: nothing has come for so long, nothing more will, or, where more must come, the test is stuck */
+#define IDLE_MS 20
+#define STUCK_MS 5000
+
+/*
+ * Reads from the FIFO at least @least bytes, and on until nothing has come for a while; returns bytes read, the first
+ * @size of them in @buf.
+ */
+static size_t drain(int fd, char *buf, size_t size, size_t least)
 {
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
 	char chunk[8192];
 	size_t total = 0;
 
-	while (poll(&ready, 1, idle_ms) > 0) {
+	while (poll(&ready, 1, total < least ? STUCK_MS : IDLE_MS) > 0) {
 		ssize_t n = read(fd, chunk, sizeof(chunk));
 
 		if (n <= 0)
@@ -172,7 +179,8 @@ START_TEST(texts_stay_in_one_piece_when_the_buffer_is_full_most_of_the_time)
 		writers[i] = (struct writer){.letter = (char)('a' + i), .texts = TEXTS, .len = LEN};
 		start(&writers[i]);
 	}
-	check_pieces(text, drain(fd, text, TEXTS * LEN * WRITERS, 200), LEN, TEXTS, WRITERS);
+	check_pieces(
+		text, drain(fd, text, TEXTS * LEN * WRITERS, TEXTS * LEN * WRITERS), LEN, TEXTS, WRITERS);
 	for (unsigned i = 0; i < WRITERS; i++)
 		ck_assert(ends_within(&writers[i], 1));
 	console_close(&console);
@@ -342,7 +350,7 @@ START_TEST(a_writer_held_back_by_a_full_buffer_goes_when_it_is_told_to_stop)
 	/* what the reserve holds was still taken */
 	ck_assert_uint_gt(buffered(), CONSOLE_BUFFER);
 	ck_assert_uint_le(buffered(), CONSOLE_BUFFER + CONSOLE_RESERVE);
-	drain(fd, NULL, 0, 20);
+	drain(fd, NULL, 0, 0);
 	console_close(&console);
 }
 END_TEST
@@ -362,7 +370,7 @@ START_TEST(a_writer_that_waits_for_another_ones_text_goes_too_when_it_is_told_to
 	console_wake(&console);
 	ck_assert(ends_within(&second, 5));
 	ck_assert(!ends_within(&first, 0));
-	drain(fd, NULL, 0, 20);
+	drain(fd, NULL, 0, first.texts * first.len);
 	ck_assert(ends_within(&first, 5));
 	console_close(&console);
 }
@@ -380,7 +388,7 @@ START_TEST(flushing_gives_up_after_its_time)
 	took = clock_mono_ns() - started;
 	ck_assert_uint_ge(took, 50 * NSEC_PER_MSEC);
 	ck_assert_uint_lt(took, 2 * NSEC_PER_SEC);
-	ck_assert_uint_eq(drain(fd, NULL, 0, 20), sizeof(text));
+	ck_assert_uint_eq(drain(fd, NULL, 0, sizeof(text)), sizeof(text));
 	started = clock_mono_ns();
 	console_flush(&console, 10 * NSEC_PER_SEC); /* nothing left to wait for */
 	ck_assert_uint_lt(clock_mono_ns() - started, 2 * NSEC_PER_SEC);
