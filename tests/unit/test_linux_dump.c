@@ -33,15 +33,9 @@ static struct dump_fixture f;
 static struct dump_engine engine;
 static struct mini mini;
 
-/* The fixture with the small Linux as its guest; frames that are free or cache have contents, too. */
-static void setup(void)
+/* The guest of the fixture has @mini's memory. */
+static void use_mini(void)
 {
-	fixture_init(&f, GIB(1), GIB(3), 1);
-	mini_init(&mini, MINI_6_12, true);
-	mini_free(&mini, FREE_PFN, FREE_ORDER);
-	mini_cache(&mini, CACHE_PFN, CACHE_ORDER, false);
-	memset(mini_phys(&mini, (FREE_PFN + 1) * PAGE_SIZE_4K), 0xaa, PAGE_SIZE_4K);
-	memset(mini_phys(&mini, CACHE_PFN * PAGE_SIZE_4K), 0xbb, PAGE_SIZE_4K << CACHE_ORDER);
 	f.layout = mini.layout;
 	f.record->layout = mini.layout;
 	ck_assert_int_eq(ftruncate(f.region_fd, 0), 0);
@@ -51,6 +45,18 @@ static void setup(void)
 	f.record->cpus[0].cr[0] = PAGEWALK_CR0_PG;
 	f.record->cpus[0].idt.base = 0xfffffe0000000000;
 	f.record->options.chunk = KIB(64);
+}
+
+/* The fixture with the small Linux as its guest; frames that are free or cache have contents, too. */
+static void setup(void)
+{
+	fixture_init(&f, GIB(1), GIB(3), 1);
+	mini_init(&mini, MINI_6_12, true);
+	mini_free(&mini, FREE_PFN, FREE_ORDER);
+	mini_cache(&mini, CACHE_PFN, CACHE_ORDER, false);
+	memset(mini_phys(&mini, (FREE_PFN + 1) * PAGE_SIZE_4K), 0xaa, PAGE_SIZE_4K);
+	memset(mini_phys(&mini, CACHE_PFN * PAGE_SIZE_4K), 0xbb, PAGE_SIZE_4K << CACHE_ORDER);
+	use_mini();
 }
 
 static void teardown(void)
@@ -356,6 +362,32 @@ START_TEST(a_dump_has_the_kernels_addresses_itself_if_that_is_wanted)
 }
 END_TEST
 
+/* The image's tables once more 1 GiB further up, where modules are. */
+START_TEST(modules_have_addresses_in_a_copy_alone)
+{
+	uint64_t *table = mini_phys(&mini, MINI_IMAGE_PHYS);
+	size_t nr;
+	int fd;
+
+	for (unsigned level = 5; level > 3; level--)
+		table = mini_phys(&mini, table[511] & ~(PAGE_SIZE_4K - 1));
+	ck_assert_uint_ne(table[510], 0);
+	table[511] = table[510];
+	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	f.record->options.virtual_headers = 1;
+	fd = run("all");
+	free(read_headers(fd, &nr));
+	close(fd);
+	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(virtual) + ARRAY_LEN(physical));
+	fixture_fini(&f);
+	fixture_init(&f, GIB(1), GIB(3), 1);
+	use_mini();
+	free(save_virtual(&fd, &nr));
+	close(fd);
+	ck_assert_uint_eq(nr, 1 + ARRAY_LEN(virtual) + 1 + ARRAY_LEN(physical));
+}
+END_TEST
+
 START_TEST(hostile_tables_leave_the_dump_as_it_is)
 {
 	uint64_t *top = mini_phys(&mini, MINI_IMAGE_PHYS);
@@ -434,6 +466,7 @@ Suite *suite_linux_dump(void)
 	tcase_add_test(copy, a_copy_for_gdb_has_the_kernels_addresses);
 	tcase_add_loop_test(copy, a_dump_has_the_kernels_addresses_itself_if_that_is_wanted, 0,
 		ARRAY_LEN(virtual_strategies));
+	tcase_add_test(copy, modules_have_addresses_in_a_copy_alone);
 	tcase_add_test(copy, hostile_tables_leave_the_dump_as_it_is);
 	tcase_add_test(copy, hostile_tables_make_no_more_headers_than_there_may_be);
 	tcase_add_test(copy, what_is_no_linux_has_no_such_copy);
