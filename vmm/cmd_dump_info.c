@@ -2,6 +2,7 @@
 /* vmm/cmd_dump_info.c - "minivmm dump info" for people; cmd_dump_info_json.c is for programs. */
 #include "vmm/cmd_dump_info.h"
 
+#include "dump/select.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/linux_dump.h"
@@ -128,6 +129,8 @@ static void print_excluded(const struct vmcore_trailer *trailer, uint64_t total)
 	char label[32];
 
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++) {
+		if (1u << i == DUMP_SELECT_ZERO)
+			continue; /* its pages are in the dump, as holes */
 		snprintf(label, sizeof(label), "  by %s", dump_selector_name(i));
 		print_count(label, u64_min(trailer->excluded[i], total), total);
 	}
@@ -145,6 +148,10 @@ static void print_counts(const struct reader *reader, const struct reader_counts
 	print_count("all", counts->total, counts->total);
 	print_count("in the dump", counts->dumped, counts->total);
 	print_count("  of them empty", counts->zero, counts->total);
+	if (reader->has_trailer)
+		print_count("    by zero",
+			u64_min(reader->trailer.excluded[__builtin_ctz(DUMP_SELECT_ZERO)], counts->total),
+			counts->total);
 	print_count("excluded", counts->excluded, counts->total);
 	if (reader->has_trailer)
 		print_excluded(&reader->trailer, counts->total);
