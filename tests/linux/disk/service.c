@@ -141,12 +141,13 @@ static _Noreturn void serve(int port, const char *path, int tell)
 /* ---- client --------------------------------------------------------------------------------------- */
 
 /*
- * While the service is down the client begins an attempt every ATTEMPT_MS - connect, send "next" - and takes the first
- * that is answered, however old: so it sees to ATTEMPT_MS when there is service again, and a slow host has time
- * to answer.  One connection with its retransmissions, 1 s and then twice as long each, would be far coarser.
+ * While the service is down the client begins an attempt - connect, send "next" - every ATTEMPT_MS, or every hundredth of the
+ * wait so far, and takes the first that is answered, however old.  So it sees to 1 % when there is service again, and a
+ * slow host has time to answer.  One connection with its retransmissions, 1 s and then twice as long each, would
+ * be far coarser; and what waits for the guest when it is up costs it time, so they are not too many.
  */
 #define ATTEMPT_MS 50
-#define ATTEMPTS 128 /* at a time; the oldest is given up for a new one */
+#define ATTEMPTS 64 /* at a time; the oldest is given up for a new one */
 
 struct attempt {
 	int fd; /* -1: none */
@@ -166,7 +167,7 @@ static void attempt_begin(struct attempt *attempt, const struct sockaddr_in *add
 
 	attempt_end(attempt);
 	attempt->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	/* what the guest finds waiting when it is up costs it time: one retransmission is enough */
+	/* one retransmission is enough */
 	setsockopt(attempt->fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once));
 	if (connect(attempt->fd, (const struct sockaddr *)address, sizeof(*address)) &&
 		errno != EINPROGRESS)
@@ -213,7 +214,7 @@ static uint64_t ask_anew(const struct sockaddr_in *address, int *ret_fd)
 	for (size_t i = 0; i < ATTEMPTS; i++)
 		attempts[i] = (struct attempt){.fd = -1};
 	for (size_t next = 0; !reply;) {
-		if (now() - last >= ATTEMPT_MS / 1e3) {
+		if (now() - last >= ATTEMPT_MS / 1e3 && now() - last >= (now() - begin) / 100) {
 			last = now();
 			attempt_begin(&attempts[next++ % ATTEMPTS], address);
 		}
