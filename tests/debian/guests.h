@@ -11,8 +11,12 @@
 extern const char *const kernels[];
 #define NR_KERNELS 2
 
+/* With how many of them tests run that one kernel is enough for: all if LINUX_KERNELS has the last one, else the first. */
+int nr_kernels(void);
+
 /*
  * linux_guest - the guest with kernel @kernel, that does @word (tests/debian/guest/etc/rc.local), in *@ret.
+ * Its kernel is quiet: on an emulated serial port its log takes as long as the rest of the boot.
  * Result: false if there is none; SKIP has been printed for @test then.  Strings live until the next call.
  */
 bool linux_guest(const char *test, const char *kernel, const char *word, struct guest *ret);

@@ -72,7 +72,7 @@ START_TEST(a_dump_in_place_holds_the_kernels_log)
 }
 END_TEST
 
-/* ---- hangs ---------------------------------------------------------------------------------------- */
+/* ---- kernels of a few bytes: crash-loaded, hangs --------------------------------------------------- */
 
 /* A kernel of a few bytes: ELF64, PVH entry at 1 MiB. */
 static void write_kernel(const char *path, const unsigned char *code, size_t len)
@@ -97,6 +97,37 @@ static void write_kernel(const char *path, const unsigned char *code, size_t len
 	memcpy(file + 256, code, len);
 	ck_assert(fd >= 0 && write(fd, file, sizeof(file)) == (ssize_t)sizeof(file) && !close(fd));
 }
+
+START_TEST(a_guest_that_runs_a_crash_kernel_of_its_own_is_left_alone_and_not_dumped)
+{
+	static const unsigned char code[] = {
+		0x66, 0xba, 0x05, 0x05,                   /* mov dx, 0x505: pvpanic */
+		0xec,                                     /* in al, dx: what it understands */
+		0x24, 0x02,                               /* and al, 2 */
+		0x74, 0xfe,                               /* jz .: never mind, then */
+		0xee, 0xee,                               /* out dx, al, twice: crash-loaded */
+		0xb9, 0x00, 0x00, 0x00, 0x01, 0xe2, 0xfe, /* what it dumps: mov ecx, 1 << 24; loop . */
+		0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee, /* mov dx, 0x600; mov al, S5 and enable; out */
+		0xf4                                      /* hlt */
+	};
+	struct run run, prepared;
+	char kernel[400];
+
+	NEEDS_KVM();
+	run_prepare(&prepared);
+	snprintf(kernel, sizeof(kernel), "%s/kernel", prepared.dir);
+	write_kernel(kernel, code, sizeof(code));
+	run_start(&run, &(struct guest){.kernel = kernel, .cmdline = "", .memory = 16});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash-loaded", 1);
+	run_count(&run, "power-off", 1);
+	run_count(&run, "crash", 0);
+	run_count(&run, "dump-start", 0);
+	run_count(&run, "run", 1);
+	run_finish(&run);
+	run_finish(&prepared);
+}
+END_TEST
 
 START_TEST(a_kernel_that_spins_with_interrupts_off_hangs)
 {
@@ -150,10 +181,11 @@ Suite *suite_crash(void)
 	tcase_set_timeout(panic, TEST_TIMEOUT);
 	tcase_add_loop_test(
 		panic, a_panic_is_seen_through_pvpanic_dumped_and_recovered_from, 0, NR_KERNELS);
-	tcase_add_loop_test(panic, a_dump_in_place_holds_the_kernels_log, 0, NR_KERNELS);
+	tcase_add_loop_test(panic, a_dump_in_place_holds_the_kernels_log, 0, nr_kernels());
 	suite_add_tcase(suite, panic);
 
 	tcase_set_timeout(hang, TEST_TIMEOUT);
+	tcase_add_test(hang, a_guest_that_runs_a_crash_kernel_of_its_own_is_left_alone_and_not_dumped);
 	tcase_add_test(hang, a_kernel_that_spins_with_interrupts_off_hangs);
 	tcase_add_loop_test(hang, a_kernel_that_halts_is_idle_and_one_that_makes_exits_lives, 0, 2);
 	suite_add_tcase(suite, hang);
