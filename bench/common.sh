@@ -55,20 +55,32 @@ run_guest() {
 	}
 }
 
-# qemu_paused IN OUT: waits, on the descriptors of QEMU's monitor, until it has stopped its guest for the panic.  A reset
-# that came before that would be lost: the guest would be stopped again.
-qemu_paused() {
+# qemu_reaches IN OUT STATE: waits, on the descriptors of QEMU's monitor, until its "VM status" has STATE.
+qemu_reaches() {
 	local line i
 	for ((i = 0; i < 20000; i++)); do
 		printf 'info status\n' >&"$2"
 		while IFS= read -r -t 20 -u "$1" line; do
 			case $line in
-			*"VM status: paused"*) return 0 ;;
+			*"VM status: "*"$3"*) return 0 ;;
 			*"VM status:"*) break ;;
 			esac
 		done
 	done
 	return 1
+}
+
+# qemu_paused IN OUT: until QEMU has stopped its guest for the panic.  A reset that came before that would be lost: the
+# guest would be stopped again.
+qemu_paused() {
+	qemu_reaches "$1" "$2" paused
+}
+
+# qemu_reset IN OUT: resets the guest that stands still and lets it run.  If it went on before the reset, it might end
+# itself.
+qemu_reset() {
+	printf 'system_reset\n' >&"$2"
+	qemu_reaches "$1" "$2" prelaunch && printf 'cont\n' >&"$2"
 }
 
 host_line() {

@@ -71,9 +71,9 @@ downtime_samples() {
 }
 
 # qemu_crash MACHINE CMDLINE MIB [OPTION]: the same guest in QEMU with KVM, driven through its monitor as soon as it stands
-# still.  OPTION is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms from the panic to ready, and to the end of the dump),
-# $qemu_took (ms of the dump alone) and $qemu_mib, its size.  The dump cannot be judged by vmcore-check, whose notes it
-# lacks: it has to have MIB at least.
+# still; it is reset if CMDLINE has on-recovery=.  OPTION is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms
+# from the panic to ready, and to the end of the dump), $qemu_took (ms of the dump alone) and $qemu_mib, its size.  The dump
+# cannot be judged by vmcore-check, whose notes it lacks: it has to have MIB at least.
 qemu_crash() {
 	local line t0='' t1='' t2='' t3='' pid size
 	rm -f "$work/serial.in" "$work/serial.out"
@@ -92,13 +92,17 @@ qemu_crash() {
 	done
 	if [ -n "$t0" ] && qemu_paused 6 7; then
 		t1=$EPOCHREALTIME
-		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\nsystem_reset\ncont\n' "${4:-}" "$dir" >&7
+		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\n' "${4:-}" "$dir" >&7
 		while IFS= read -r -t 60 -u 6 line; do
 			case $line in *00000000-0000-0000-0000-000000000000*) t2=$EPOCHREALTIME; break ;; esac
 		done
-		while IFS= read -r -t 60 -u 8 line; do
-			case $line in *"stub: ready"*) t3=$EPOCHREALTIME; break ;; esac
-		done
+		if [[ $2 != *on-recovery=* ]]; then
+			t3=$t2
+		elif [ -n "$t2" ] && qemu_reset 6 7; then
+			while IFS= read -r -t 60 -u 8 line; do
+				case $line in *"stub: ready"*) t3=$EPOCHREALTIME; break ;; esac
+			done
+		fi
 	fi
 	printf 'quit\n' >&7 2>/dev/null || true
 	exec 6<&- 7>&-
@@ -138,7 +142,7 @@ peers_round() {
 		way="qemu elf"
 		[ -z "$options" ] || way="qemu kdump-zlib"
 		note "$way"
-		qemu_crash microvm "$cmdline on-recovery=service refill=0" $((memory_mib * 8 / 10)) "$options" || continue
+		qemu_crash microvm "$cmdline" $((memory_mib * 8 / 10)) "$options" || continue
 		sample "$way" dump ms "$qemu_took"
 		sample "$way" size MiB "$qemu_mib"
 	done
