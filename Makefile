@@ -152,7 +152,7 @@ LDLIBS_ideal-lz4 := -llz4
 
 LOGS := $(B)/tests
 # "all": every tests/linux/test-*; the others take part in make check-long (docs/testing.md tells why)
-LINUX_SUITES ?= debian selection
+LINUX_SUITES ?= debian devices example selection
 LINUX_TESTS := $(if $(filter all,$(LINUX_SUITES)),$(sort $(wildcard tests/linux/test-*)),$(LINUX_SUITES:%=tests/linux/test-%))
 LINUX_LOGS := $(LINUX_TESTS:tests/linux/test-%=$(LOGS)/linux-%.log)
 LINUX_RUNS := $(LINUX_TESTS:tests/linux/test-%=run-linux-%)

@@ -152,6 +152,7 @@ static _Noreturn void serve(int port, const char *path, int tell)
 struct attempt {
 	int fd; /* -1: none */
 	bool sent;
+	double begun, connected; /* s; told of the one that is answered */
 };
 
 static void attempt_end(struct attempt *attempt)
@@ -166,6 +167,7 @@ static void attempt_begin(struct attempt *attempt, const struct sockaddr_in *add
 	int once = 1;
 
 	attempt_end(attempt);
+	attempt->begun = now();
 	attempt->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	/* one retransmission is enough */
 	setsockopt(attempt->fd, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once));
@@ -192,6 +194,7 @@ static uint64_t attempt_go_on(struct attempt *attempt)
 	uint64_t reply;
 
 	if (!attempt->sent) {
+		attempt->connected = now();
 		attempt->sent = send(attempt->fd, "next\n", 5, MSG_NOSIGNAL) == 5;
 		if (!attempt->sent)
 			attempt_end(attempt); /* refused */
@@ -227,6 +230,9 @@ static uint64_t ask_anew(const struct sockaddr_in *address, int *ret_fd)
 				reply = attempt_go_on(&attempts[i]);
 			if (reply) {
 				*ret_fd = attempts[i].fd;
+				printf("service: an attempt of %.3f s was connected at %.3f s and answered "
+				       "at %.3f s\n",
+					attempts[i].begun, attempts[i].connected, now());
 				attempts[i].fd = -1;
 			}
 		}
