@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* our choice: a dumper that dies this often without finishing anything is not started again */
+/* our choice: a dumper that dies this often without finishing anything is not started again before the next crash */
 #define DUMPER_FAILURES_MAX 3
 
 static void free_job(struct dump_job *job)
@@ -125,6 +125,9 @@ struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_en
 	job->options = job->record->options;
 	memcpy(job->name, job->record->name, sizeof(job->name));
 	job->populated = io_bytes_behind(job->region_fd);
+	/* whatever the last one died of: it may not be in this VM */
+	if (guest->dumper.socket < 0 && guest->dumper_failures == DUMPER_FAILURES_MAX)
+		guest->dumper_failures--;
 	append(guest, job);
 	return job;
 }
@@ -414,7 +417,7 @@ static void handle_death(struct guest *guest)
 		jobs_submit(guest);
 		return;
 	}
-	log_error("no dumper process any more: crashes from here on are not dumped");
+	log_error("no dumper process any more: the next crash gets a new one");
 	for (job = guest->jobs; job; job = next) {
 		next = job->next;
 		if (is_waiting(job))

@@ -294,6 +294,34 @@ START_TEST(a_dumper_that_dies_or_hangs_is_replaced_and_the_recovery_does_not_not
 }
 END_TEST
 
+START_TEST(a_crash_after_dumpers_have_died_again_and_again_is_dumped)
+{
+	struct process dumper;
+	char path[512];
+	struct run run;
+	pid_t before = 0;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:10",
+				.recovery = "scenario=ready-poweroff"});
+	run_await(&run, "ready", 0);
+	for (int deaths = 0; deaths < 3; deaths++) { /* as many as DUMPER_FAILURES_MAX of vmm/jobs.c */
+		run_find_dumper(&run, &dumper);
+		ck_assert_int_ne(dumper.pid, before);
+		before = dumper.pid;
+		ck_assert_int_eq(process_signal(&dumper, SIGKILL), 0);
+		ck_assert_int_eq(process_wait_gone(&dumper, RUN_LIMIT_MS), 0);
+		process_close(&dumper);
+	}
+	run_signal(&run, SIGUSR1);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "dump-done", 1);
+	find_final(&run, 0, path, sizeof(path));
+	judge_dump(&run, path, &(struct claim){.select = "all"});
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_salvage(void)
 {
 	Suite *suite = suite_create("salvage");
@@ -305,6 +333,7 @@ Suite *suite_salvage(void)
 		NR_WAYS * WHO_NR);
 	tcase_add_loop_test(tcase, a_dumper_that_dies_or_hangs_is_replaced_and_the_recovery_does_not_notice,
 		0, (int)(sizeof(replaced) / sizeof(replaced[0])));
+	tcase_add_test(tcase, a_crash_after_dumpers_have_died_again_and_again_is_dumped);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
