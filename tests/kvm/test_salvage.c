@@ -317,7 +317,7 @@ START_TEST(a_crash_after_dumpers_have_died_again_and_again_is_dumped)
 	run_ends(&run, CODE_OK);
 	run_count(&run, "dump-done", 1);
 	find_final(&run, 0, path, sizeof(path));
-	judge_dump(&run, path, &(struct claim){.select = "all"});
+	run_judge(&run, path, 0, JUDGE_NO_REGISTERS, NULL);
 	run_finish(&run);
 }
 END_TEST
