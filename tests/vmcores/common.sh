@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # tests/vmcores/common.sh - where kernels and their memory come from; sourced by the scripts here.
-# $store: the directory that keeps them.
+# $store: the directory that keeps them.  VMCORES_MIB: how much memory (768).
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # The newest cloud kernel's package of VERSION.
@@ -20,12 +20,12 @@ fetch() {
 vmcore_of() {
 	local package=$1 dir=$store/$1 key
 
-	key=$(cat "$here/init" "$here/load.c" "$here/make-vmcore" | sha256sum)
+	key=$(cat "$here/init" "$here/load.c" "$here/make-vmcore" - <<<"${VMCORES_MIB:-768}" | sha256sum)
 	if [ ! -s "$dir/vmcore" ] || [ "$(cat "$dir/key" 2>/dev/null)" != "$key" ]; then
 		rm -rf "$dir"
 		mkdir -p "$dir/root"
 		fetch "$package" "$dir" && dpkg-deb -x "$dir"/*.deb "$dir/root" >&2 || return
-		"$here/make-vmcore" "$dir/root" "$dir" 768 >&2 || return
+		"$here/make-vmcore" "$dir/root" "$dir" "${VMCORES_MIB:-768}" >&2 || return
 		rm -rf "$dir/root" "$dir"/*.deb
 		echo "$key" >"$dir/key"
 	fi
