@@ -88,6 +88,7 @@ struct dump_engine {
 	/* Counters in bytes; any thread adds. */
 	_Atomic uint64_t done;     /* guest memory handled: dumped, excluded or empty */
 	_Atomic uint64_t released; /* host memory given back */
+	_Atomic uint32_t repeated; /* punches that were made again (dump/release.c) */
 	_Atomic uint64_t dumped;   /* guest memory written into the dump */
 
 	atomic_flag release_warned; /* the operator knows that memory could not be released */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /*
  * our choice: bytes of one punch.  With 4 KiB pages some milliseconds, so that the first memory comes
@@ -18,10 +19,30 @@
  */
 #define SLICE MIB(32)
 
+/* our choice: some 100 ms in all, longer than whoever holds a huge page for a moment is kept from going on */
+#define REPEATS_MAX 20000
+
+static bool is_populated(const struct dump_engine *engine, uint64_t off, uint64_t len)
+{
+	off_t data = lseek(engine->region_fd, (off_t)(engine->layout.head + off), SEEK_DATA);
+
+	return data >= 0 && (uint64_t)data < engine->layout.head + off + len;
+}
+
+/*
+ * A part of a huge page that somebody else holds at that moment, the reaper that unmaps it for one, is zeroed, but its
+ * memory stays: it cannot be split then.  So it is tried again.
+ */
 int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
-	return io_fallocate(engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		engine->layout.head + off, len);
+	int r;
+
+	do
+		r = io_fallocate(engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			engine->layout.head + off, len);
+	while (!r && is_populated(engine, off, len) &&
+		atomic_fetch_add(&engine->repeated, 1) < REPEATS_MAX);
+	return r;
 }
 
 /*
