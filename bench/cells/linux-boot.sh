@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The boot of a stock Debian kernel.  Takes minutes: full mode, or by name.
-if [ "$mode" = full ] || [ -n "$list" ] || [[ ,$only, == *,linux-boot,* ]]; then
-	cells+=(linux-boot)
-fi
+# The boot of a stock Debian kernel.
+slow_cell linux-boot
 
 linux_boot_title="Boot of a Debian kernel (emulated)"
 linux_boot_about="In the nested machine, whose two CPUs QEMU emulates: only ratios count. Exec of the VMM to the line that the first user process of Debian's cloud kernel writes to its console; 512 MiB, 1 vCPU, the same kernel, initramfs and command line for all. microvm-bare: without option ROMs, PIT, PIC and RTC. All rounds are run within the first."

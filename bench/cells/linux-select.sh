@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The selective dump of a Linux guest.  Takes minutes, most of them to boot it without KVM: full mode, or by name.
-if [ "$mode" = full ] || [ -n "$list" ] || [[ ,$only, == *,linux-select,* ]]; then
-	cells+=(linux-select)
-fi
+slow_cell linux-select
 
 linux_select_title="Selective dump of a Linux guest"
 linux_select_about="Debian's cloud kernel 6.1 in QEMU, stopped after its panic: what level 31 keeps of it, to the same tmpfs. minivmm: the dumper's engine, vmapp, select linux:31, one worker, from its start to publication; minivmm, excluded: of that, until all that is left out has been given back; qemu, makedumpfile: dump-guest-memory (ELF), makedumpfile -d 31 of that dump, and both; -l: with LZO. That the same frames are left out was checked in each round. All rounds are run within the first."

@@ -388,16 +388,23 @@ START_TEST(modules_have_addresses_in_a_copy_alone)
 }
 END_TEST
 
-START_TEST(hostile_tables_leave_the_dump_as_it_is)
+/* The top table is in each of its own entries: memory without end. */
+static void make_tables_hostile(void)
 {
 	uint64_t *top = mini_phys(&mini, MINI_IMAGE_PHYS);
-	Elf64_Phdr *phdrs;
-	size_t nr;
-	int fd;
 
 	for (unsigned i = 256; i < 511; i++)
 		top[i] = MINI_IMAGE_PHYS | 1;
 	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+}
+
+START_TEST(hostile_tables_leave_the_dump_as_it_is)
+{
+	Elf64_Phdr *phdrs;
+	size_t nr;
+	int fd;
+
+	make_tables_hostile();
 	f.record->options.virtual_headers = 1;
 	fd = run("all");
 	phdrs = read_headers(fd, &nr);
@@ -409,18 +416,14 @@ START_TEST(hostile_tables_leave_the_dump_as_it_is)
 }
 END_TEST
 
-/* The top table is in each of its own entries: memory without end. */
 START_TEST(hostile_tables_make_no_more_headers_than_there_may_be)
 {
-	uint64_t *top = mini_phys(&mini, MINI_IMAGE_PHYS);
 	uint64_t start = clock_mono_ns();
 	Elf64_Phdr *phdrs;
 	size_t nr;
 	int fd;
 
-	for (unsigned i = 256; i < 511; i++)
-		top[i] = MINI_IMAGE_PHYS | 1;
-	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
+	make_tables_hostile();
 	phdrs = save_virtual(&fd, &nr);
 	ck_assert_uint_eq(nr, PN_XNUM - 1);
 	ck_assert_uint_eq(phdrs[nr - 1].p_vaddr, MINI_HOLE_END);
