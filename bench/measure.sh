@@ -34,6 +34,18 @@ note() {
 	[ ! -t 2 ] || printf '\r\033[K  %4d s%s  round %d  %-12s %s' "$((SECONDS - began))" "${budget_text:-}" "$round" "$cell" "$1" >&2
 }
 
+# script_samples METRIC COMMAND...: runs a script of bench/ that makes all its rounds by itself and prints a line
+# "sample ROUND NAME MS" for each value.  @sample_names of the caller: what the report calls a NAME, if not so.
+script_samples() {
+	local metric=$1 word name ms
+	shift
+	SAMPLES=1 "$@" >"$work/$cell" 2>"$work/err" || failed all "$(tail -n 1 "$work/err")" || return 0
+	local round
+	while read -r word round name ms; do
+		[ "$word" != sample ] || sample "${sample_names[$name]:-$name}" "$metric" ms "$ms"
+	done <"$work/$cell"
+}
+
 # often: is it time for what takes many seconds?  Once, if time is short.
 often() {
 	[ "$mode" = full ] || { [ "$mode" = normal ] && [ "$round" -eq 1 ]; }

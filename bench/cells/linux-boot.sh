@@ -8,13 +8,9 @@ linux_boot_about="In the nested machine, whose two CPUs QEMU emulates: only rati
 linux_boot_base=minivmm
 
 linux_boot_round() {
-	local name ms word runs_here=${runs:-5}
+	local runs_here=${runs:-5}
+	local -A sample_names=()
 	[ "$round" -eq 1 ] || return 0
 	note "$runs_here rounds"
-	SAMPLES=1 bench/linux-boot "$build" "$runs_here" >"$work/linux-boot" 2>"$work/err" ||
-		failed all "$(tail -n 1 "$work/err")" || return 0
-	local round
-	while read -r word round name ms; do
-		[ "$word" != sample ] || sample "$name" boot ms "$ms"
-	done <"$work/linux-boot"
+	script_samples boot bench/linux-boot "$build" "$runs_here"
 }

@@ -8,20 +8,11 @@ linux_select_about="Debian's cloud kernel 6.1 in QEMU, stopped after its panic: 
 linux_select_base=minivmm
 
 linux_select_round() {
-	local name ms word runs_here=${runs:-5}
+	local runs_here=${runs:-5}
+	local -A sample_names=([ours]=minivmm [selected]="minivmm, excluded" [lzo]="makedumpfile -l" [both]="qemu + makedumpfile")
 	[ "$round" -eq 1 ] || return 0
 	command -v qemu-system-x86_64 >/dev/null && command -v makedumpfile >/dev/null ||
 		skipped "" "qemu-system-x86_64 or makedumpfile is not installed" || return 0
 	note "$runs_here rounds"
-	SAMPLES=1 bench/linux-select "$build" "$runs_here" $(($(bytes_of "$memory") >> 20)) >"$work/linux-select" 2>"$work/err" ||
-		failed all "$(tail -n 1 "$work/err")" || return 0
-	local round
-	while read -r word round name ms; do
-		[ "$word" != sample ] || sample "${linux_select_names[$name]}" dump ms "$ms"
-	done <"$work/linux-select"
+	script_samples dump bench/linux-select "$build" "$runs_here" $(($(bytes_of "$memory") >> 20))
 }
-
-# By the names that bench/linux-select gives them.
-declare -A linux_select_names=(
-	[ours]=minivmm [selected]="minivmm, excluded" [qemu]=qemu [makedumpfile]=makedumpfile [lzo]="makedumpfile -l"
-	[both]="qemu + makedumpfile")
