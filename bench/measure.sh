@@ -35,20 +35,22 @@ note() {
 }
 
 # script_samples METRIC COMMAND...: runs a script of bench/ that makes all its rounds by itself and prints a line
-# "sample ROUND NAME MS" for each value.  @sample_names of the caller: what the report calls a NAME, if not so.
+# "sample ROUND NAME MS [METRIC]" for each value.  @sample_names of the caller: what the report calls a NAME, if not so.
 script_samples() {
-	local metric=$1 word name ms
+	local usual=$1 word name ms metric
 	shift
 	SAMPLES=1 "$@" >"$work/$cell" 2>"$work/err" || failed all "$(tail -n 1 "$work/err")" || return 0
 	local round
-	while read -r word round name ms; do
-		[ "$word" != sample ] || sample "${sample_names[$name]:-$name}" "$metric" ms "$ms"
+	while read -r word round name ms metric; do
+		[ "$word" != sample ] || sample "${sample_names[$name]:-$name}" "${metric:-$usual}" ms "$ms"
 	done <"$work/$cell"
 }
 
+enough=3 # rounds, in full mode, of what takes long
+
 # often: is it time for what takes many seconds?  Once, if time is short.
 often() {
-	[ "$mode" = full ] || { [ "$mode" = normal ] && [ "$round" -eq 1 ]; }
+	{ [ "$mode" = full ] && [ "$round" -le "${runs:-$enough}" ]; } || { [ "$mode" = normal ] && [ "$round" -eq 1 ]; }
 }
 
 # room_for SIZE: has the host memory for a guest of SIZE and a second copy of it?

@@ -70,6 +70,34 @@ downtime_samples() {
 	sample "$1" phase:restart ms "$(echo "$ready $run" | awk '{ printf "%.4f\n", ($1 - $2) / 1e6 }')"
 }
 
+# qemu_reaches IN OUT STATE: waits, on the descriptors of QEMU's monitor, until its "VM status" has STATE.
+qemu_reaches() {
+	local line i
+	for ((i = 0; i < 20000; i++)); do
+		printf 'info status\n' >&"$2"
+		while IFS= read -r -t 20 -u "$1" line; do
+			case $line in
+			*"VM status: "*"$3"*) return 0 ;;
+			*"VM status:"*) break ;;
+			esac
+		done
+	done
+	return 1
+}
+
+# qemu_paused IN OUT: until QEMU has stopped its guest for the panic.  A reset that came before that would be lost: the
+# guest would be stopped again.
+qemu_paused() {
+	qemu_reaches "$1" "$2" paused
+}
+
+# qemu_reset IN OUT: resets the guest that stands still and lets it run.  If it went on before the reset, it might end
+# itself.
+qemu_reset() {
+	printf 'system_reset\n' >&"$2"
+	qemu_reaches "$1" "$2" prelaunch && printf 'cont\n' >&"$2"
+}
+
 # qemu_crash MACHINE CMDLINE MIB [OPTION]: the same guest in QEMU with KVM, driven through its monitor as soon as it stands
 # still; it is reset if CMDLINE has on-recovery=.  OPTION is for dump-guest-memory.  Sets $qemu_downtime and $qemu_dump (ms
 # from the panic to ready, and to the end of the dump), $qemu_took (ms of the dump alone) and $qemu_mib, its size.  The dump
@@ -78,7 +106,7 @@ qemu_crash() {
 	local line t0='' t1='' t2='' t3='' pid size
 	rm -f "$work/serial.in" "$work/serial.out"
 	mkfifo "$work/serial.in" "$work/serial.out"
-	warm
+	warm kept
 	exec 8<>"$work/serial.out" 9<>"$work/serial.in"
 	coproc QEMU { exec timeout 300 qemu-system-x86_64 -M "$1" -accel kvm -cpu host -nodefaults -display none -m "$memory" \
 		-object memory-backend-file,id=ram,size="$memory",mem-path="$dir",share=on -machine memory-backend=ram \
@@ -91,6 +119,7 @@ qemu_crash() {
 		[ -z "$t0" ] || [[ $line != *"stub: regs"*r8=* ]] || break
 	done
 	if [ -n "$t0" ] && qemu_paused 6 7; then
+		rm "$dir/kept" # the dump is written to warm memory
 		t1=$EPOCHREALTIME
 		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\n' "${4:-}" "$dir" >&7
 		while IFS= read -r -t 60 -u 6 line; do

@@ -31,11 +31,11 @@ peak_round() {
 }
 
 curve_title="Memory through a crash"
-curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had filled 90 % of its memory and freed a third of that again, the service of the recovery VM touches half of its memory. peak: most of the sum, over the guest's memory. budget: vm.memory and recovery.reserve. The plots show the last round."
+curve_about="Memory behind every file that minivmm and its dumper hold, sampled every 2 ms, over the time since the crash; the guest had filled 90 % of its memory and freed a third of that again, the service of the recovery VM touches three eighths of its memory. peak: most of the sum, over the guest's memory. budget: vm.memory and recovery.reserve. The plots show the last round."
 curve_round() {
 	local name options wrap
 	config "$memory" 1 "scenario=panic-call fill=pattern:60,freed:30" \
-		"scenario=service touch=$(($(bytes_of "$memory") >> 21)) then=ready-poweroff"
+		"scenario=service touch=$(($(bytes_of "$memory") * 3 >> 23)) then=ready-poweroff"
 	while IFS='|' read -r name options <&3; do
 		mkdir -p "$dir"
 		wrap=("$tools/curve" "$work/curve" "$dir")

@@ -58,13 +58,13 @@ workers_round() {
 }
 
 vcpus_title="vCPUs"
-vcpus_about="Over the number of vCPUs. parked: crash to all vCPUs stopped and their registers saved; run: crash to the recovery VM's first KVM_RUN."
+vcpus_about="Over the number of vCPUs of a guest of 256 MiB, 60 % filled. parked: crash to all vCPUs stopped and their registers saved; run: crash to the recovery VM's first KVM_RUN."
 vcpus_axis="vCPUs"
 vcpus_round() {
 	local counts n
 	case $mode in quick) return 0 ;; normal) counts="1 4" ;; *) counts="1 2 4 8 16" ;; esac
 	for n in $counts; do
-		config 256M "$n" "scenario=panic-call fill=pattern:10" "scenario=ready-poweroff"
+		config 256M "$n" "scenario=panic-call fill=pattern:60" "scenario=ready-poweroff"
 		crash "vmapp@$n" all || continue
 		sample "vmapp@$n" parked ms "$(after parked)"
 		sample "vmapp@$n" run ms "$(after recovery-run)"

@@ -26,7 +26,7 @@ strategies_rows() {
 		hypercall|all|hypercall|all||
 		addmem|all|addmem|all||
 	END
-	[ "$mode" != full ] || strategies_all
+	[ "$mode" != full ] || ! often || strategies_all
 }
 
 # What is not among the rows above.

@@ -136,8 +136,11 @@ static int by_time(const void *a, const void *b)
 static void tell_times(const char *what, uint64_t ns[RUNS])
 {
 	qsort(ns, RUNS, sizeof(ns[0]), by_time);
-	printf("%-16s best %.1f ms, median %.1f ms, worst %.1f ms of %d\n", what, (double)ns[0] / 1e6,
+	printf("%-16s best %.1f ms, median %.1f ms, worst %.1f ms of %d:", what, (double)ns[0] / 1e6,
 		(double)ns[RUNS / 2] / 1e6, (double)ns[RUNS - 1] / 1e6, RUNS);
+	for (int i = 0; i < RUNS; i++)
+		printf(" %.2f", (double)ns[i] / 1e6);
+	printf("\n");
 }
 
 static bool refuse(void *arg, const struct vmcoreinfo *info)
