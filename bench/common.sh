@@ -44,14 +44,13 @@ config() {
 # warm: touches twice the memory of the guest (config, else $memory) on its tmpfs and gives it back.  A host that is itself a guest gives memory that nobody
 # used for a while back slowly, and that is not what is measured.  Removes what is in $dir.
 #
-# warm kept: keeps half of it in $dir/kept, for a program that needs fresh memory only seconds later: what is free by then may be gone again.
+# warm kept: and half as much again as the guest has in $dir/kept, for a program that needs fresh memory only seconds later: what is free by then may be gone.
 warm() {
 	local bytes
 	bytes=$(numfmt --from=iec "${configured:-$memory}")
 	rm -rf "${dir:?}"/*
 	mkdir -p "$dir"
-	head -c "$bytes" /dev/zero >"$dir/kept" || true
-	head -c "$bytes" /dev/zero >"$dir/warm" || true
+	[ $# -eq 0 ] || head -c $((bytes * 3 / 2)) /dev/zero >"$dir/kept" || true
+	head -c $((bytes * 2)) /dev/zero >"$dir/warm" || true
 	rm -f "$dir/warm"
-	[ $# -gt 0 ] || rm -f "$dir/kept"
 }
