@@ -50,7 +50,8 @@ warm() {
 	bytes=$(numfmt --from=iec "${configured:-$memory}")
 	rm -rf "${dir:?}"/*
 	mkdir -p "$dir"
-	[ $# -eq 0 ] || head -c $((bytes * 3 / 2)) /dev/zero >"$dir/kept" || true
+	[ $# -eq 0 ] || [ "$(awk '/^MemAvailable/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)" -lt $((bytes * 5)) ] ||
+		head -c $((bytes * 3 / 2)) /dev/zero >"$dir/kept" || true
 	head -c $((bytes * 2)) /dev/zero >"$dir/warm" || true
 	rm -f "$dir/warm"
 }

@@ -119,7 +119,7 @@ qemu_crash() {
 		[ -z "$t0" ] || [[ $line != *"stub: regs"*r8=* ]] || break
 	done
 	if [ -n "$t0" ] && qemu_paused 6 7; then
-		rm "$dir/kept" # warm memory for the dump, and for the guest's holes, which QEMU fills by reading them
+		rm -f "$dir/kept" # warm memory for the dump, and for the guest's holes, which QEMU fills by reading them
 		t1=$EPOCHREALTIME
 		printf 'dump-guest-memory %s %s/qemu.elf\ninfo uuid\n' "${4:-}" "$dir" >&7
 		while IFS= read -r -t 60 -u 6 line; do
