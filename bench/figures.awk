@@ -20,6 +20,7 @@ FNR == NR {
 	least[$1, $2, $4] = $7
 	most[$1, $2, $4] = $8
 	ratio[$1, $2, $4] = $9
+	known[$1, $4] = 1
 	base[$1] = $10
 	samples[$1, $2, $4] = $5
 	if ($5 + 0 > rounds[$1, $2] + 0)
@@ -44,13 +45,13 @@ function figure(x) {
 	return x >= 100 ? sprintf("%.0f", x) : sprintf("%.3g", x)
 }
 
-# value(KEY): "median (least - most)" of a row, "" if there is none.
+# value(KEY): " median (least - most)" of a row, "" if there is none.
 function value(key) {
 	if (!(key in median))
 		return ""
 	if (samples[key] == 1)
-		return figure(median[key])
-	return figure(median[key]) " (" figure(least[key]) " - " figure(most[key]) ")"
+		return " " figure(median[key])
+	return " " figure(median[key]) " (" figure(least[key]) " - " figure(most[key]) ")"
 }
 
 function table(request,    cell, metrics, metric, n, variants, vn, i, j, line, rule, first, with_ratio, v, key) {
@@ -89,17 +90,17 @@ function table(request,    cell, metrics, metric, n, variants, vn, i, j, line, r
 	print rule
 	for (j = 1; j <= vn; j++) {
 		v = trimmed(variants[j])
-		if (!((cell, first, v) in median))
-			complain(cell ": " v ", " first)
+		if (!((cell, v) in known))
+			complain(cell ": " v)
 		line = "| " v
-		if (samples[cell, first, v] != rounds[cell, first])
+		if (((cell, first, v) in samples) && samples[cell, first, v] != rounds[cell, first])
 			line = line ", " samples[cell, first, v] (samples[cell, first, v] == 1 ? " round" : " rounds")
 		line = line " |"
 		for (i = 1; i <= n; i++) {
 			key = cell SUBSEP metrics[i] SUBSEP v
-			line = line " " value(key) " |"
+			line = line value(key) " |"
 			if (with_ratio[i])
-				line = line " " (ratio[key] + 0 ? figure(ratio[key]) : "") " |"
+				line = line (ratio[key] + 0 ? " " figure(ratio[key]) : "") " |"
 		}
 		print line
 	}
