@@ -45,21 +45,25 @@ plain() {
 
 # One bar a variant: median, with min and max as whiskers; the median and the ratio to the base stand beside it.
 plot_bars() { # CELL NUMBER METRIC UNIT
-	local rows wide base
+	local rows wide base all most=16
 	base=$(awk -F '\t' -v cell="$1" '$1 == cell { print $10; exit }' "$work/summary")
 	awk -F '\t' -v cell="$1" -v metric="$3" '$1 == cell && $2 == metric' "$work/summary" >"$work/rows"
+	all=$(wc -l <"$work/rows")
+	[ "$all" -gt 1 ] || return 0
+	if [ "$all" -gt $((most + 4)) ]; then # what full mode has beside the others is for the table
+		head -n $most "$work/rows" >"$work/first" && mv "$work/first" "$work/rows"
+	fi
 	rows=$(wc -l <"$work/rows")
-	[ "$rows" -gt 1 ] || return 0
 	# NUMBER MEDIAN MIN MAX NAME LABEL COLOUR, the first one at the top
 	tac "$work/rows" | awk -F '\t' -v base="$base" -v reference="$reference" -v peer="$peer" -v ours="${colours[0]}" '{
-		colour = $4 == base ? reference : $4 ~ /^(qemu|ideal)/ ? peer : ours
+		colour = $4 == base ? reference : $4 ~ /^(qemu|microvm|q35|makedumpfile|kdump|ideal)/ ? peer : ours
 		sub(/#/, "0x", colour)
 		printf "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", NR, $6, $7, $8, $4, $9 == "-" ? $6 : $6 "   × " $9, colour }' >"$work/data"
 	# bars of a thousandth cannot be seen: a logarithmic axis if all are above 0 and far apart
 	wide=$(awk -F '\t' '$2 <= 0 { none = 1 } NR == 1 { lo = $2; hi = $2 } $2 < lo { lo = $2 } $2 > hi { hi = $2 }
 		END { print (!none && hi > 30 * lo ? 10 ^ (int(log(lo) / log(10) + 100) - 101) : 0) }' "$work/data")
 	{
-		terminal "$1" "$2" $((44 + 23 * rows)) "$3, $4$([ "$wide" = 0 ] || echo ', logarithmic')$([ -z "$base" ] || echo "; ×: ratio to $base")"
+		terminal "$1" "$2" $((44 + 23 * rows)) "$3, $4$([ "$wide" = 0 ] || echo ', logarithmic')$([ -z "$base" ] || echo "; ×: ratio to $base")$([ "$all" = "$rows" ] || echo "; $rows of $all, the others are in the table")"
 		echo "set lmargin $(margin 5); set rmargin 20; set tmargin 0.5; set bmargin 2; set datafile separator tab"
 		echo "unset key; set yrange [0.4:$rows.6]; set border 1; set tics scale 0.5"
 		[ "$wide" = 0 ] && echo "set xrange [0:*]" || echo "set logscale x; set xrange [$wide:*]; set format x '%g'"
