@@ -48,8 +48,8 @@ endif
 
 # ---- sources ------------------------------------------------------------------------------------
 
-MAIN_SRC := vmm/main.c
-LIB_SRC := $(sort $(filter-out $(MAIN_SRC),$(wildcard vmm/*.c firmware/*.c dump/*.c dump/base/*.c)))
+MAIN_SRC := vmm/cli/main.c
+LIB_SRC := $(sort $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c firmware/*.c dump/*/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 KVM_SRC := $(sort $(wildcard tests/kvm/*.c))
 DEBIAN_SRC := $(sort $(wildcard tests/debian/*.c))

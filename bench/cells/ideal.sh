@@ -33,7 +33,7 @@ ideal_round() {
 	bytes=$(($(bytes_of "$memory") * 9 / 10))
 	for name in beside alone; do
 		if [ $name = alone ]; then
-			expected=5 crash alone all --set recovery.enabled=no || continue # vmm/exit_codes.h: crashed, not recovered
+			expected=5 crash alone all --set recovery.enabled=no || continue # vmm/base/exit_codes.h: crashed, not recovered
 		else
 			crash beside all || continue
 		fi

@@ -7,7 +7,7 @@
  */
 #include "dump/base/io.h"
 #include "tests/fuzz/guest.h"
-#include "vmm/bzimage.h"
+#include "vmm/boot/bzimage.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,9 +7,9 @@
  */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
-#include "vmm/config.h"
-#include "vmm/config_named.h"
-#include "vmm/options.h"
+#include "vmm/config/config.h"
+#include "vmm/config/config_named.h"
+#include "vmm/config/options.h"
 
 #include <fcntl.h>
 #include <stdio.h>

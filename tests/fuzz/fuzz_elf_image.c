@@ -6,7 +6,7 @@
  * Input: a file as `vm.kernel` would name it.
  */
 #include "dump/base/io.h"
-#include "vmm/elf_image.h"
+#include "vmm/boot/elf_image.h"
 
 #include <errno.h>
 #include <stdio.h>

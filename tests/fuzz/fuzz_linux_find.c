@@ -8,7 +8,7 @@
 #include "tests/fuzz/guest.h"
 #include "tests/fuzz/linux_guest.h"
 
-#include "dump/linux_find.h"
+#include "dump/linux/linux_find.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,9 +8,9 @@
 #include "tests/fuzz/guest.h"
 #include "tests/fuzz/linux_guest.h"
 
-#include "dump/linux_log.h"
-#include "dump/linux_report.h"
-#include "dump/linux_stack.h"
+#include "dump/linux/linux_log.h"
+#include "dump/linux/linux_report.h"
+#include "dump/linux/linux_stack.h"
 
 #include <string.h>
 

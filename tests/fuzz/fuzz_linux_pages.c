@@ -8,8 +8,8 @@
 #include "tests/fuzz/guest.h"
 #include "tests/fuzz/linux_guest.h"
 
-#include "dump/bitmap.h"
-#include "dump/linux_pages.h"
+#include "dump/base/bitmap.h"
+#include "dump/linux/linux_pages.h"
 
 #define WORDS (MINI_PAGES / 64)
 

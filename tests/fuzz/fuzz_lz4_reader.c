@@ -6,8 +6,8 @@
  * Input: an LZ4 file; or 'P', u16 bytes of table (little-endian), the table, an LZ4 file whose writer died.
  */
 #include "dump/base/io.h"
-#include "dump/lz4_reader.h"
-#include "dump/lz4_table.h"
+#include "dump/lz4/lz4_reader.h"
+#include "dump/lz4/lz4_table.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  */
 #include "tests/fuzz/guest.h"
 
-#include "dump/pagewalk.h"
+#include "dump/region/pagewalk.h"
 
 #include <errno.h>
 #include <string.h>

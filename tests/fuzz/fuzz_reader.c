@@ -8,7 +8,7 @@
  * in them.  The top bit of a place means the region.  All little-endian.
  */
 #include "dump/base/io.h"
-#include "dump/reader.h"
+#include "dump/read/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,11 +8,11 @@
  */
 #include "tests/fuzz/guest.h"
 
-#include "dump/bitmap.h"
-#include "dump/pagewalk.h"
-#include "dump/record.h"
-#include "dump/select_list.h"
-#include "dump/select_pages.h"
+#include "dump/base/bitmap.h"
+#include "dump/region/pagewalk.h"
+#include "dump/record/record.h"
+#include "dump/select/select_list.h"
+#include "dump/select/select_pages.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "tests/fuzz/guest.h"
-#include "vmm/virtio_blk.h"
+#include "vmm/devices/virtio_blk.h"
 
 #include <linux/virtio_ring.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  */
 #include "tests/fuzz/guest.h"
 
-#include "dump/vmcoreinfo.h"
+#include "dump/linux/vmcoreinfo.h"
 
 #include <stdio.h>
 #include <string.h>

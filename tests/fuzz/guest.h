@@ -9,7 +9,7 @@
 #ifndef TESTS_FUZZ_GUEST_H
 #define TESTS_FUZZ_GUEST_H
 
-#include "dump/guest_view.h"
+#include "dump/region/guest_view.h"
 
 #include <stdbool.h>
 #include <stddef.h>

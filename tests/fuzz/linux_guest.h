@@ -12,7 +12,7 @@
 #ifndef TESTS_FUZZ_LINUX_GUEST_H
 #define TESTS_FUZZ_LINUX_GUEST_H
 
-#include "dump/linux_kernel.h"
+#include "dump/linux/linux_kernel.h"
 #include "tests/vmcores/mini.h"
 
 #include <stdint.h>

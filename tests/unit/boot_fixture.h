@@ -6,8 +6,8 @@
 #ifndef TESTS_UNIT_BOOT_FIXTURE_H
 #define TESTS_UNIT_BOOT_FIXTURE_H
 
-#include "vmm/gmem.h"
-#include "vmm/loader.h"
+#include "vmm/memory/gmem.h"
+#include "vmm/boot/loader.h"
 
 /* Makes *region, which is destroyed first, @ram bytes of empty RAM; its fd is -1 before the first time. */
 void boot_region(struct region *region, uint64_t ram);

@@ -4,7 +4,7 @@
 #define TESTS_UNIT_CONFIG_FIXTURE_H
 
 #include "tests/unit/scratch.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 #include <check.h>
 

@@ -8,8 +8,8 @@
 #ifndef TESTS_UNIT_DUMP_FIXTURE_H
 #define TESTS_UNIT_DUMP_FIXTURE_H
 
-#include "dump/engine.h"
-#include "dump/record.h"
+#include "dump/engine/engine.h"
+#include "dump/record/record.h"
 
 #include <elf.h>
 #include <stdint.h>

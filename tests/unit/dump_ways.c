@@ -3,10 +3,10 @@
 #include "tests/unit/dump_ways.h"
 
 #include "dump/base/io.h"
-#include "dump/lz4_reader.h"
-#include "dump/select.h"
-#include "dump/sink.h"
-#include "dump/tables.h"
+#include "dump/lz4/lz4_reader.h"
+#include "dump/select/select.h"
+#include "dump/engine/sink.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 #ifndef TESTS_UNIT_GUEST_RAM_H
 #define TESTS_UNIT_GUEST_RAM_H
 
-#include "dump/guest_view.h"
+#include "dump/region/guest_view.h"
 
 #define GUEST_RAM MIB(64)
 #define GUEST_RAM_PAGES (GUEST_RAM / PAGE_SIZE_4K)

@@ -7,8 +7,8 @@
 #ifndef TESTS_UNIT_LZ4_FIXTURE_H
 #define TESTS_UNIT_LZ4_FIXTURE_H
 
-#include "dump/lz4_reader.h"
-#include "dump/lz4_writer.h"
+#include "dump/lz4/lz4_reader.h"
+#include "dump/lz4/lz4_writer.h"
 
 #include <stdbool.h>
 

@@ -6,7 +6,7 @@
  * also the dumper that a test spawns, because dumper_spawn executes /proc/self/exe.
  */
 #include "dump/base/num.h"
-#include "dump/dumper.h"
+#include "dump/dumper/dumper.h"
 #include "tests/unit/suites.h"
 
 #include <stdlib.h>

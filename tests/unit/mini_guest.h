@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_MINI_GUEST_H
 #define TESTS_UNIT_MINI_GUEST_H
 
-#include "dump/linux_kernel.h"
+#include "dump/linux/linux_kernel.h"
 #include "tests/vmcores/mini.h"
 
 struct mini_guest {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_acpi.c - vmm/acpi.c: the tables hang together, and another reader (iasl) understands them.
+ * tests/unit/test_acpi.c - vmm/boot/acpi.c: the tables hang together, and another reader (iasl) understands them.
  *
  * Tables are read by offset as the ACPI specification 6.5 defines them.
  */
@@ -8,8 +8,8 @@
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/acpi.h"
-#include "vmm/gmem.h"
+#include "vmm/boot/acpi.h"
+#include "vmm/memory/gmem.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_budget.c - vmm/budget.c: what crashed VMs and their dumps leave to the next VM */
+/* tests/unit/test_budget.c - vmm/memory/budget.c: what crashed VMs and their dumps leave to the next VM */
 #include "dump/base/io.h"
 #include "tests/unit/suites.h"
-#include "vmm/budget.h"
+#include "vmm/memory/budget.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_bus.c - vmm/bus.c: who gets an access, and what nobody claims */
+/* tests/unit/test_bus.c - vmm/devices/bus.c: who gets an access, and what nobody claims */
 #include "dump/base/cleanup.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/bus.h"
+#include "vmm/devices/bus.h"
 
 #include <errno.h>
 #include <string.h>

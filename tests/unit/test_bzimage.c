@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_bzimage.c - vmm/bzimage.c: a valid image, and each way to break one with its message.
+ * tests/unit/test_bzimage.c - vmm/boot/bzimage.c: a valid image, and each way to break one with its message.
  * Arbitrary bytes are the fuzz target's: tests/fuzz/fuzz_bzimage.c.
  */
 #include "dump/base/cleanup.h"
 #include "tests/unit/bzimage_builder.h"
 #include "tests/unit/suites.h"
-#include "vmm/bzimage.h"
+#include "vmm/boot/bzimage.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_console.c - vmm/console.c: complete output, nobody held back for ever, keys.
+ * tests/unit/test_console.c - vmm/host/console.c: complete output, nobody held back for ever, keys.
  *
  * A terminal that takes nothing is a FIFO with an open reading end that the test does not read.
  */
@@ -8,7 +8,7 @@
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/console.h"
+#include "vmm/host/console.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,10 +9,10 @@
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/config.h"
-#include "vmm/control.h"
-#include "vmm/control_socket.h"
-#include "vmm/json_read.h"
+#include "vmm/config/config.h"
+#include "vmm/control/control.h"
+#include "vmm/control/control_socket.h"
+#include "vmm/base/json_read.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_cpuid.c - vmm/cpuid.c: which bits a guest sees, and what it is told of its topology */
+/* tests/unit/test_cpuid.c - vmm/machine/cpuid.c: which bits a guest sees, and what it is told of its topology */
 #include "tests/unit/suites.h"
-#include "vmm/cpuid.h"
+#include "vmm/machine/cpuid.h"
 
 #include <stdlib.h>
 #include <string.h>

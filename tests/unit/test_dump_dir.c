@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_dump_dir.c - vmm/dump_dir.c: which directories may hold guest RAM and dumps.
+ * tests/unit/test_dump_dir.c - vmm/host/dump_dir.c: which directories may hold guest RAM and dumps.
  *
  * Everything happens in a directory of its own on /dev/shm.  What needs root, or a /dev/shm of its own,
  * is not tested without.
  */
 #include "dump/base/cleanup.h"
 #include "tests/unit/suites.h"
-#include "vmm/dump_dir.h"
+#include "vmm/host/dump_dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
-#include "dump/bitmap.h"
-#include "dump/tables.h"
+#include "dump/base/bitmap.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <errno.h>

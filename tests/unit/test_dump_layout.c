@@ -2,8 +2,8 @@
 /* tests/unit/test_dump_layout.c - where RAM lies in a file, and which layouts are refused. */
 #include "tests/unit/suites.h"
 
-#include "dump/bitmap.h"
-#include "dump/layout.h"
+#include "dump/base/bitmap.h"
+#include "dump/region/layout.h"
 
 #include <check.h>
 #include <errno.h>

@@ -6,9 +6,9 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
-#include "dump/pagewalk.h"
-#include "dump/select.h"
-#include "dump/tables.h"
+#include "dump/region/pagewalk.h"
+#include "dump/select/select.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <errno.h>

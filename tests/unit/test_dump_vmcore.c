@@ -3,7 +3,7 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
-#include "dump/vmcore.h"
+#include "dump/format/vmcore.h"
 
 #include <check.h>
 #include <stdlib.h>

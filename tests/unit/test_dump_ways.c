@@ -8,7 +8,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
-#include "dump/dumper.h"
+#include "dump/dumper/dumper.h"
 
 #include <check.h>
 #include <errno.h>

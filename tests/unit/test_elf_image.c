@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_elf_image.c - vmm/elf_image.c: a valid image, and each way to break one with its
+ * tests/unit/test_elf_image.c - vmm/boot/elf_image.c: a valid image, and each way to break one with its
  * message.  Arbitrary bytes are the fuzz target's: tests/fuzz/fuzz_elf_image.c.
  */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/elf_builder.h"
 #include "tests/unit/suites.h"
-#include "vmm/elf_image.h"
+#include "vmm/boot/elf_image.h"
 
 #include <errno.h>
 #include <fcntl.h>

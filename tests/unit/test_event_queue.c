@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_event_queue.c - vmm/event_queue.c: what waits, in which order, and what a guest cannot do */
+/* tests/unit/test_event_queue.c - vmm/machine/event_queue.c: what waits, in which order, and what a guest cannot do */
 #include "tests/unit/suites.h"
-#include "vmm/event_queue.h"
+#include "vmm/machine/event_queue.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_events.c - vmm/events.c: every line is one JSON object, whatever a guest says.
+ * tests/unit/test_events.c - vmm/base/events.c: every line is one JSON object, whatever a guest says.
  *
  * The parser below knows the JSON of RFC 8259 that an event may have (an object of strings, unsigned
  * integers and booleans) and nothing of the writer.
@@ -9,7 +9,7 @@
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/events.h"
+#include "vmm/base/events.h"
 
 #include <errno.h>
 #include <fcntl.h>

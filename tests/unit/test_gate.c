@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_gate.c - vmm/gate.c: a VM touches no more memory than the budget covers */
+/* tests/unit/test_gate.c - vmm/memory/gate.c: a VM touches no more memory than the budget covers */
 #include "dump/base/io.h"
 #include "tests/unit/suites.h"
-#include "vmm/gate.h"
-#include "vmm/gmem.h"
+#include "vmm/memory/gate.h"
+#include "vmm/memory/gmem.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_gmem.c - vmm/gmem.c: copies by guest-physical address, all or nothing */
+/* tests/unit/test_gmem.c - vmm/memory/gmem.c: copies by guest-physical address, all or nothing */
 #include "tests/unit/suites.h"
-#include "vmm/gmem.h"
+#include "vmm/memory/gmem.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_grants.c - vmm/grants.c: how large a grant must be so that memory slots suffice (no KVM) */
+/* tests/unit/test_grants.c - vmm/memory/grants.c: how large a grant must be so that memory slots suffice (no KVM) */
 #include "tests/unit/suites.h"
-#include "vmm/grants.h"
+#include "vmm/memory/grants.h"
 
 #include <check.h>
 #include <stdlib.h>

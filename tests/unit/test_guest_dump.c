@@ -4,9 +4,9 @@
  */
 #include "tests/unit/suites.h"
 
-#include "vmm/guest_dump.h"
-#include "vmm/kvm.h"
-#include "vmm/vm.h"
+#include "vmm/machine/guest_dump.h"
+#include "vmm/host/kvm.h"
+#include "vmm/machine/vm.h"
 
 #include <check.h>
 #include <fcntl.h>

@@ -5,12 +5,12 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
-#include "dump/bitmap.h"
-#include "dump/dumper.h"
-#include "dump/pagewalk.h"
-#include "dump/save.h"
-#include "dump/select.h"
-#include "dump/tables.h"
+#include "dump/base/bitmap.h"
+#include "dump/dumper/dumper.h"
+#include "dump/region/pagewalk.h"
+#include "dump/save/save.h"
+#include "dump/select/select.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <elf.h>

@@ -3,9 +3,9 @@
 #include "tests/unit/mini_guest.h"
 #include "tests/unit/suites.h"
 
-#include "dump/linux_log.h"
-#include "dump/linux_report.h"
-#include "dump/linux_stack.h"
+#include "dump/linux/linux_log.h"
+#include "dump/linux/linux_report.h"
+#include "dump/linux/linux_stack.h"
 
 #include <check.h>
 #include <stdio.h>

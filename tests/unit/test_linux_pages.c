@@ -3,8 +3,8 @@
 #include "tests/unit/mini_guest.h"
 #include "tests/unit/suites.h"
 
-#include "dump/bitmap.h"
-#include "dump/linux_pages.h"
+#include "dump/base/bitmap.h"
+#include "dump/linux/linux_pages.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_loader.c - vmm/loader.c: what lies in guest memory when a VM starts.
+ * tests/unit/test_loader.c - vmm/boot/loader.c: what lies in guest memory when a VM starts.
  *
  * Boot data is read as the PVH boot protocol defines it (Xen public headers, hvm/start_info.h), by
  * offset, with nothing of the loader's own structures.
@@ -11,8 +11,8 @@
 #include "tests/unit/elf_builder.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/gmem.h"
-#include "vmm/loader.h"
+#include "vmm/memory/gmem.h"
+#include "vmm/boot/loader.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_loader_linux.c - vmm/loader_linux.c: what lies in guest memory when a bzImage starts.
+ * tests/unit/test_loader_linux.c - vmm/boot/loader_linux.c: what lies in guest memory when a bzImage starts.
  *
  * boot_params are read as zero-page.rst of Linux defines them, by offset; page tables as the SDM does.
  */
@@ -9,8 +9,8 @@
 #include "tests/unit/bzimage_builder.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/gmem.h"
-#include "vmm/loader.h"
+#include "vmm/memory/gmem.h"
+#include "vmm/boot/loader.h"
 
 #include <errno.h>
 #include <fcntl.h>

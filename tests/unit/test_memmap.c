@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_memmap.c - vmm/memmap.h and the table of announced devices: nothing overlaps */
+/* tests/unit/test_memmap.c - vmm/memory/memmap.h and the table of announced devices: nothing overlaps */
 #include "tests/unit/suites.h"
-#include "vmm/vm.h"
+#include "vmm/machine/vm.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_options.c - vmm/options.c: every type of value, read and written */
+/* tests/unit/test_options.c - vmm/config/options.c: every type of value, read and written */
 #include "tests/unit/suites.h"
-#include "vmm/options.h"
+#include "vmm/config/options.h"
 
 #include <errno.h>
 #include <string.h>

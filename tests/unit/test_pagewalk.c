@@ -3,7 +3,7 @@
 #include "tests/unit/guest_ram.h"
 #include "tests/unit/suites.h"
 
-#include "dump/pagewalk.h"
+#include "dump/region/pagewalk.h"
 
 #include <check.h>
 #include <errno.h>

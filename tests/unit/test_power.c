@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_power.c - vmm/power.c and vmm/pvpanic.c: what a guest's port writes do to its VM */
+/* tests/unit/test_power.c - vmm/machine/power.c and vmm/machine/pvpanic.c: what a guest's port writes do to its VM */
 #include "tests/unit/suites.h"
-#include "vmm/gmem.h"
-#include "vmm/power.h"
-#include "vmm/vm.h"
+#include "vmm/memory/gmem.h"
+#include "vmm/machine/power.h"
+#include "vmm/machine/vm.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/num.h"
-#include "dump/quota.h"
+#include "dump/files/quota.h"
 
 #include <check.h>
 #include <errno.h>

@@ -8,10 +8,10 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
-#include "dump/lz4_writer.h"
-#include "dump/reader.h"
-#include "dump/sink.h"
-#include "dump/tables.h"
+#include "dump/lz4/lz4_writer.h"
+#include "dump/read/reader.h"
+#include "dump/engine/sink.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <errno.h>

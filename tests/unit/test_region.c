@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_region.c - vmm/region.c: the RAM of a VM as a file, and its mapping */
+/* tests/unit/test_region.c - vmm/memory/region.c: the RAM of a VM as a file, and its mapping */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/suites.h"
-#include "vmm/memmap.h"
-#include "vmm/region.h"
+#include "vmm/memory/memmap.h"
+#include "vmm/memory/region.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,11 +7,11 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
-#include "dump/catalog.h"
-#include "dump/reader.h"
-#include "dump/salvage.h"
-#include "dump/sink.h"
-#include "dump/tables.h"
+#include "dump/files/catalog.h"
+#include "dump/read/reader.h"
+#include "dump/save/salvage.h"
+#include "dump/engine/sink.h"
+#include "dump/engine/tables.h"
 
 #include <check.h>
 #include <errno.h>

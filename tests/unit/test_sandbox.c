@@ -6,8 +6,8 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
-#include "dump/dumper.h"
-#include "dump/sandbox.h"
+#include "dump/dumper/dumper.h"
+#include "dump/dumper/sandbox.h"
 
 #include <check.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
-#include "dump/save.h"
-#include "dump/select.h"
+#include "dump/save/save.h"
+#include "dump/select/select.h"
 
 #include <check.h>
 #include <errno.h>
@@ -162,7 +162,7 @@ static void unpack(int fd, uint64_t desc, unsigned char *page)
 	ck_assert_uint_eq(room, PAGE_SIZE_4K);
 }
 
-/* Places by makedumpfile's diskdump_mod.h, not by dump/kdump.c. */
+/* Places by makedumpfile's diskdump_mod.h, not by dump/save/kdump.c. */
 START_TEST(a_kdump_file_has_every_page)
 {
 	unsigned char want[PAGE_SIZE_4K], got[PAGE_SIZE_4K], byte;

@@ -6,11 +6,11 @@
 #include "tests/unit/guest_ram.h"
 #include "tests/unit/suites.h"
 
-#include "dump/bitmap.h"
-#include "dump/pagewalk.h"
-#include "dump/select_list.h"
-#include "dump/select_pages.h"
-#include "dump/zero_pages.h"
+#include "dump/base/bitmap.h"
+#include "dump/region/pagewalk.h"
+#include "dump/select/select_list.h"
+#include "dump/select/select_pages.h"
+#include "dump/base/zero_pages.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_serial.c - vmm/serial.c as a driver sees it: through the port bus, register by
+ * tests/unit/test_serial.c - vmm/devices/serial.c as a driver sees it: through the port bus, register by
  * register.  Names of registers and bits: PC16550D data sheet.
  */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/serial.h"
+#include "vmm/devices/serial.h"
 
 #include <fcntl.h>
 #include <string.h>

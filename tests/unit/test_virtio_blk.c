@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_virtio_blk.c - vmm/virtio_blk.c and disk.c: requests good and bad, failing disks, one disk and two VMs */
+/* tests/unit/test_virtio_blk.c - vmm/devices/virtio_blk.c and disk.c: requests good and bad, failing disks, one disk and two VMs */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/virtio_driver.h"
-#include "vmm/virtio_blk.h"
+#include "vmm/devices/virtio_blk.h"
 
 #include <errno.h>
 #include <fcntl.h>

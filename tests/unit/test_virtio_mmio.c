@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_virtio_mmio.c - vmm/virtio_mmio.c and virtio_dev.c: registers, start, reset and end, requests in flight */
+/* tests/unit/test_virtio_mmio.c - vmm/devices/virtio_mmio.c and virtio_dev.c: registers, start, reset and end, requests in flight */
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_virtio_net.c - vmm/virtio_net.c and virtio_rng.c: packets both ways, buffers of every size; entropy.
+ * tests/unit/test_virtio_net.c - vmm/devices/virtio_net.c and virtio_rng.c: packets both ways, buffers of every size; entropy.
  *
  * A pair of sockets that keep message boundaries stands for the tap interface.
  */
 #include "dump/base/io.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/virtio_driver.h"
-#include "vmm/virtio_net.h"
-#include "vmm/virtio_rng.h"
+#include "vmm/devices/virtio_net.h"
+#include "vmm/devices/virtio_rng.h"
 
 #include <errno.h>
 #include <linux/virtio_mmio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_virtio_queue.c - vmm/virtio_queue.c: chains as they should be, and every way they should not */
+/* tests/unit/test_virtio_queue.c - vmm/devices/virtio_queue.c: chains as they should be, and every way they should not */
 #include "dump/base/io.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/virtio_driver.h"

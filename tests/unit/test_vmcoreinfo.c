@@ -4,7 +4,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
-#include "dump/linux_find.h"
+#include "dump/linux/linux_find.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/test_watchdog.c - vmm/watchdog.c: who hangs and who is idle.
+ * tests/unit/test_watchdog.c - vmm/machine/watchdog.c: who hangs and who is idle.
  *
  * The statistics file is made here, as api.rst 4.133 of Linux describes it; the vCPU thread is the test's own.
  */
 #include "dump/base/io.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
-#include "vmm/vm.h"
+#include "vmm/machine/vm.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 #ifndef TESTS_VMCORES_MINI_H
 #define TESTS_VMCORES_MINI_H
 
-#include "dump/layout.h"
+#include "dump/region/layout.h"
 
 #include <stdbool.h>
 #include <stdint.h>

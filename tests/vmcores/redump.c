@@ -13,13 +13,13 @@
  * took from its start to the end of the selection and to the dump's publication.
  */
 #include "dump/base/io.h"
-#include "dump/engine.h"
-#include "dump/linux_find.h"
-#include "dump/reader.h"
-#include "dump/select.h"
-#include "dump/sink.h"
-#include "dump/tables.h"
-#include "dump/zero_pages.h"
+#include "dump/engine/engine.h"
+#include "dump/linux/linux_find.h"
+#include "dump/read/reader.h"
+#include "dump/select/select.h"
+#include "dump/engine/sink.h"
+#include "dump/engine/tables.h"
+#include "dump/base/zero_pages.h"
 
 #include <fcntl.h>
 #include <stdio.h>

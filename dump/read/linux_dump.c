@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dump/read/linux_dump.c - see linux_dump.h */
+#include "dump/read/linux_dump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int read_dump(void *arg, uint64_t gpa, void *buf, size_t len)
+{
+	return reader_read(arg, gpa, buf, len);
+}
+
+/* The first VMCOREINFO whose kernel is there. */
+static bool search_for_it(struct reader *reader, struct linux_dump *dump, struct vmcoreinfo *info)
+{
+	for (size_t i = 0; i < reader->core.nr_segments; i++) {
+		const struct core_segment *seg = &reader->core.segments[i];
+
+		for (uint64_t at = 0; at < u64_min(seg->size, seg->file_bytes); at += PAGE_SIZE_4K)
+			if (vmcoreinfo_at(&dump->view, seg->gpa + at, info) &&
+				!linux_kernel_init(&dump->kernel, &dump->view, info))
+				return true;
+	}
+	return false;
+}
+
+const char *linux_dump_open(struct reader *reader, bool search, struct linux_dump **ret)
+{
+	const struct metadata *metadata = &reader->metadata;
+	struct linux_dump *dump = malloc(sizeof(*dump));
+	struct vmcoreinfo info;
+	const char *why = "the dump has no VMCOREINFO: no Linux, or one that died too early";
+
+	if (!dump)
+		return "no memory";
+	dump->view = (struct guest_view){.fd = -1, .read = read_dump, .arg = reader};
+	if (metadata->vmcoreinfo && vmcoreinfo_set(&info, metadata->vmcoreinfo, metadata->vmcoreinfo_len))
+		why = linux_kernel_init(&dump->kernel, &dump->view, &info);
+	else if (search && search_for_it(reader, dump, &info))
+		why = NULL;
+	if (why) {
+		free(dump);
+		return why;
+	}
+	*ret = dump;
+	return NULL;
+}
+
+void linux_dump_close(struct linux_dump *dump)
+{
+	free(dump);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dump/read/reader_count.c - what is known of pages: see reader.h */
+#include "dump/read/reader_chunk.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- one page ----------------------------------------------------------------------------------------- */
+
+/* True if there is no memory behind some of [@off, @off + @len) of the image.  1, 0 or -errno. */
+static int has_hole(struct reader *reader, uint64_t off, uint64_t len)
+{
+	uint64_t start, end;
+	int r;
+
+	for (uint64_t at = off; at < off + len; at = end) {
+		r = image_data(&reader->image, at, &start, &end);
+		if (r <= 0 || start > at || end <= at)
+			return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+int reader_check_lost(struct reader *reader, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+	int r;
+
+	if (!reader_is_lossy(reader))
+		return 0;
+	off = u64_max(off, reader->trailer.head);
+	end = u64_min(end, reader->trailer.head + reader->trailer.ram);
+	r = off < end ? has_hole(reader, off, end - off) : 0;
+	return r > 0 ? -ENODATA : r;
+}
+
+static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *ret)
+{
+	uint64_t page = ram_off / PAGE_SIZE_4K;
+	uint8_t selected = 0xff;
+	bool done;
+	bool has_rest = reader_pending_image(reader) || reader->kind == READER_REGION;
+	int r = 0;
+
+	if (reader_has_bitmap(reader))
+		r = image_read(&reader->image, reader->trailer.places.bitmap_off + page / 8, &selected, 1);
+	if (!r)
+		r = reader_chunk_done(reader, ram_off / reader->trailer.chunk, &done);
+	if (r)
+		return r;
+	if (!(selected >> page % 8 & 1))
+		*ret = READER_PAGE_EXCLUDED;
+	else if ((r = reader_check_lost(reader, reader->trailer.head + page * PAGE_SIZE_4K, PAGE_SIZE_4K)))
+		*ret = READER_PAGE_MISSING;
+	else if (done)
+		*ret = reader_done_image(reader) ? READER_PAGE_DUMPED : READER_PAGE_MISSING;
+	else
+		*ret = has_rest ? READER_PAGE_PENDING : READER_PAGE_MISSING;
+	return r == -ENODATA ? 0 : r;
+}
+
+int reader_page(struct reader *reader, uint64_t gpa, enum reader_page *ret)
+{
+	const struct core_segment *segment = elfcore_find(&reader->core, gpa);
+	uint64_t off;
+
+	if (!segment) {
+		*ret = READER_PAGE_OUTSIDE;
+		return 0;
+	}
+	off = segment->off + (gpa - segment->gpa);
+	*ret = READER_PAGE_DUMPED;
+	if (gpa - segment->gpa >= segment->file_bytes)
+		return 0; /* the headers say that it is zeros */
+	if (off >= reader->image.size)
+		*ret = READER_PAGE_MISSING;
+	else if (reader_is_ram(reader, off))
+		return ram_page(reader, off - reader->trailer.head, ret);
+	return 0;
+}
+
+/* ---- all pages ---------------------------------------------------------------------------------------- */
+
+/* The tables of a block of RAM, in reader->scratch. */
+struct block {
+	uint64_t first, end; /* pages */
+	uint64_t chunk_pages;
+	uint8_t *bitmap;   /* of @first and the pages after it */
+	uint8_t *progress; /* of the chunk that starts at @first, and those after it */
+};
+
+static int load_block(struct reader *reader, uint64_t first, struct block *block)
+{
+	const struct vmcore_trailer *trailer = &reader->trailer;
+	uint64_t chunk_pages = trailer->chunk / PAGE_SIZE_4K;
+	uint64_t pages = u64_min(READER_BLOCK_PAGES, trailer->ram / PAGE_SIZE_4K - first);
+	uint64_t chunks = (pages + chunk_pages - 1) / chunk_pages;
+	int r = 0;
+
+	*block = (struct block){
+		.first = first,
+		.end = first + pages,
+		.chunk_pages = chunk_pages,
+		.bitmap = reader->scratch,
+		.progress = reader->scratch + READER_BLOCK_BITMAP,
+	};
+	memset(block->bitmap, 0xff, READER_BLOCK_BITMAP);
+	memset(block->progress, reader->kind == READER_COMPLETE ? VMCORE_CHUNK_DONE : VMCORE_CHUNK_PENDING,
+		READER_BLOCK_CHUNKS);
+	if (reader_has_bitmap(reader))
+		r = image_read(&reader->image, trailer->places.bitmap_off + first / 8, block->bitmap,
+			(pages + 7) / 8);
+	if (!r && reader->kind == READER_PARTIAL)
+		r = image_read(&reader->image, trailer->places.progress_off + first / chunk_pages,
+			block->progress, chunks);
+	return r;
+}
+
+/* Selected pages among [@from, @to) of the block. */
+static uint64_t count_selected(const struct block *block, uint64_t from, uint64_t to)
+{
+	uint64_t bit = from - block->first, end = to - block->first;
+	uint64_t nr = 0;
+
+	while (bit < end) {
+		unsigned left = (unsigned)u64_min(8 - bit % 8, end - bit);
+		unsigned bits = block->bitmap[bit / 8] >> bit % 8 & ((1u << left) - 1);
+
+		nr += (unsigned)__builtin_popcount(bits);
+		bit += left;
+	}
+	return nr;
+}
+
+/* Selected pages among [@from, @to) of the block whose chunk is done, or, with @done false, is not. */
+static uint64_t count_where(const struct block *block, uint64_t from, uint64_t to, bool done)
+{
+	uint64_t nr = 0;
+
+	while (from < to) {
+		uint64_t index = (from - block->first) / block->chunk_pages;
+		uint64_t stop = u64_min(to, block->first + (index + 1) * block->chunk_pages);
+
+		if ((block->progress[index] == VMCORE_CHUNK_DONE) == done)
+			nr += count_selected(block, from, stop);
+		from = stop;
+	}
+	return nr;
+}
+
+/* Selected pages of the block that have something in the file, and whose chunk is done, or is not. */
+static int count_filled(struct reader *reader, const struct block *block, bool done, uint64_t *ret)
+{
+	uint64_t head = reader->trailer.head;
+	uint64_t at = head + block->first * PAGE_SIZE_4K, end = head + block->end * PAGE_SIZE_4K;
+	uint64_t start, stop;
+	int r = 0;
+
+	*ret = 0;
+	while (at < end && (r = image_data(&reader->image, at, &start, &stop)) == 1) {
+		if (start >= end || stop <= at)
+			return 0;
+		start = u64_max(start, at);
+		at = u64_min(stop, end);
+		*ret += count_where(block, (start - head) / PAGE_SIZE_4K,
+			(at - head + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K, done);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Of *@pages, which are done or not, those without memory behind them become *@missing. */
+static int leave_out_lost(
+	struct reader *reader, const struct block *block, bool done, uint64_t *pages, uint64_t *missing)
+{
+	uint64_t filled;
+	int r = count_filled(reader, block, done, &filled);
+
+	if (r)
+		return r;
+	filled = u64_min(filled, *pages);
+	*missing += *pages - filled;
+	*pages = filled;
+	return 0;
+}
+
+static int count_block(struct reader *reader, const struct block *block, struct reader_counts *counts)
+{
+	uint64_t dumped = count_where(block, block->first, block->end, true);
+	uint64_t rest = count_where(block, block->first, block->end, false);
+	uint64_t excluded = block->end - block->first - dumped - rest;
+	bool has_rest = reader_pending_image(reader) || reader->kind == READER_REGION;
+	uint64_t missing = has_rest ? 0 : rest;
+	uint64_t filled;
+	int r = 0;
+
+	if (!reader_done_image(reader)) {
+		missing += dumped;
+		dumped = 0;
+	}
+	if (reader_is_lossy(reader)) {
+		r = leave_out_lost(reader, block, true, &dumped, &missing);
+		if (!r)
+			r = leave_out_lost(reader, block, false, &rest, &missing);
+	}
+	filled = dumped;
+	if (!r && reader->image.format->data && dumped && !reader->compressed)
+		r = count_filled(reader, block, true, &filled);
+	counts->total += block->end - block->first;
+	counts->dumped += dumped;
+	counts->zero += dumped - u64_min(filled, dumped);
+	counts->excluded += excluded;
+	counts->pending += has_rest ? rest : 0;
+	counts->missing += missing;
+	return r;
+}
+
+static uint64_t pages_of(uint64_t bytes)
+{
+	return bytes / PAGE_SIZE_4K + !!(bytes % PAGE_SIZE_4K);
+}
+
+static void count_foreign(const struct reader *reader, struct reader_counts *counts)
+{
+	for (size_t i = 0; i < reader->core.nr_segments; i++) {
+		const struct core_segment *segment = &reader->core.segments[i];
+		uint64_t size = reader->image.size;
+		uint64_t there = segment->off < size ? u64_min(segment->file_bytes, size - segment->off)
+						     : 0;
+		uint64_t missing = pages_of(segment->file_bytes - there);
+
+		counts->total += pages_of(segment->size);
+		counts->missing += missing;
+		counts->dumped += pages_of(segment->size) - u64_min(missing, pages_of(segment->size));
+	}
+}
+
+int reader_count(struct reader *reader, struct reader_counts *ret)
+{
+	struct reader_counts counts = {0};
+	struct block block;
+	int r = 0;
+
+	if (!reader->has_trailer)
+		count_foreign(reader, &counts);
+	else
+		for (uint64_t page = 0; !r && page < reader->trailer.ram / PAGE_SIZE_4K; page = block.end) {
+			r = load_block(reader, page, &block);
+			if (!r)
+				r = count_block(reader, &block, &counts);
+		}
+	if (!r)
+		*ret = counts;
+	return r;
+}

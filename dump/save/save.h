@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump/save/save.h - copies a finished dump to another directory, in one of the formats of a const table: elf, lz4,
+ * kdump, virtual.  The copy has no name before all of it is on the disk.
+ *
+ * Holes stay holes, pages of zeros become some.  Through pread and pwrite alone: a full disk is an error.
+ * Locks: none.
+ */
+#ifndef DUMP_SAVE_SAVE_H
+#define DUMP_SAVE_SAVE_H
+
+#include "dump/save/kdump.h"
+#include "dump/read/reader.h"
+
+#include <limits.h>
+
+struct save_format {
+	const char *name;   /* as in --format */
+	const char *suffix; /* of the file's name */
+	const char *help;
+	/* Why the format is not for @reader (static text), or NULL.  NULL: it is for every one. */
+	const char *(*check)(struct reader *reader);
+	/* Writes @reader into the empty file @fd.  0 or -errno. */
+	int (*write)(struct reader *reader, int fd, const struct kdump_progress *progress);
+};
+
+extern const struct save_format save_formats[];
+extern const size_t save_nr_formats;
+
+/* By name; NULL if there is none. */
+const struct save_format *save_find_format(const char *name);
+
+/*
+ * dump_save - copy @reader, which was opened by a path, into the directory @dir under its own name.
+ * Result: 0, and in @path the name of the copy.  Errors: -EINVAL for a dump that is not complete, -EEXIST if
+ * the name is taken, else -errno; @why tells in words.
+ */
+int warn_unused dump_save(struct reader *reader, const char *dir, const struct save_format *format,
+	const struct kdump_progress *progress, char path[PATH_MAX], char *why, size_t why_size);
+
+#endif /* DUMP_SAVE_SAVE_H */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/devices/vm_devices.c - see vm_devices.h */
+#include "vmm/devices/vm_devices.h"
+
+#include "dump/base/io.h"
+#include "dump/base/log.h"
+#include "vmm/host/backends.h"
+#include "vmm/memory/memmap.h"
+#include "vmm/devices/virtio_blk.h"
+#include "vmm/devices/virtio_mmio.h"
+#include "vmm/devices/virtio_net.h"
+#include "vmm/devices/virtio_rng.h"
+#include "vmm/machine/vm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* our choice: a disk that takes longer is broken; the recovery VM does not wait for it any more */
+#define QUIESCE_TIMEOUT_NS (2 * NSEC_PER_SEC)
+
+static_assert(CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 1 <= VIRTIO_MMIO_SLOTS, "a place for every device");
+
+struct vm_devices {
+	struct virtio_blk disks[CONFIG_DISKS_MAX];
+	struct virtio_net nets[CONFIG_NETS_MAX];
+	struct virtio_rng rng;
+	struct virtio_dev
+		*all[VIRTIO_MMIO_SLOTS]; /* those above that exist, in the order of their places */
+	struct virtio_mmio mmio[VIRTIO_MMIO_SLOTS];
+	uint32_t nr;
+};
+
+/* The next place on the bus is @dev's. */
+static int plug(struct vm *vm, struct virtio_dev *dev)
+{
+	struct vm_devices *devices = vm->devices;
+	uint32_t slot = devices->nr++;
+	uint64_t base = virtio_mmio_base(slot);
+	uint32_t gsi = virtio_mmio_gsi(slot);
+	int err;
+
+	devices->all[slot] = dev;
+	virtio_mmio_init(&devices->mmio[slot], dev);
+	err = virtio_mmio_add(&devices->mmio[slot], &vm->memory, base);
+	if (!err)
+		err = virtio_mmio_connect(&devices->mmio[slot], vm->fd, base, gsi);
+	if (!err)
+		err = vm_announce_mmio(vm, base, VIRTIO_MMIO_SIZE, gsi);
+	return err;
+}
+
+int vm_devices_add(struct vm *vm)
+{
+	struct backends *backends = vm->shared->backends;
+	struct vm_devices *devices = calloc(1, sizeof(*devices));
+	int err = 0;
+
+	vm->devices = devices;
+	if (!devices)
+		return -ENOMEM;
+	for (uint32_t i = 0; backends && i < backends->nr_disks && !err; i++) {
+		err = virtio_blk_init(&devices->disks[i], &backends->disks[i], &vm->region);
+		if (!err)
+			err = plug(vm, &devices->disks[i].dev);
+	}
+	for (uint32_t i = 0; backends && i < backends->nr_taps && !err; i++) {
+		err = virtio_net_init(&devices->nets[i], &backends->taps[i], &vm->region);
+		if (!err)
+			err = plug(vm, &devices->nets[i].dev);
+	}
+	if (!err)
+		err = virtio_rng_init(&devices->rng, &vm->region);
+	if (!err)
+		err = plug(vm, &devices->rng.dev);
+	return err;
+}
+
+void vm_devices_destroy(struct vm_devices *devices)
+{
+	if (!devices)
+		return;
+	for (uint32_t i = 0; i < devices->nr; i++)
+		log_debug("virtio %s %s: %" PRIu64 " requests, %" PRIu64 " of them refused",
+			devices->all[i]->ops->name, devices->all[i]->label,
+			atomic_load(&devices->all[i]->requests), atomic_load(&devices->all[i]->refused));
+	for (size_t i = 0; i < CONFIG_DISKS_MAX; i++)
+		virtio_dev_fini(&devices->disks[i].dev);
+	for (size_t i = 0; i < CONFIG_NETS_MAX; i++)
+		virtio_dev_fini(&devices->nets[i].dev);
+	virtio_dev_fini(&devices->rng.dev);
+	for (uint32_t i = 0; i < devices->nr; i++)
+		virtio_mmio_fini(&devices->mmio[i]);
+	free(devices);
+}
+
+void vm_quiesce_devices(struct vm *vm)
+{
+	struct vm_devices *devices = vm->devices;
+	uint64_t deadline = clock_mono_ns() + QUIESCE_TIMEOUT_NS;
+
+	if (!devices)
+		return;
+	for (uint32_t i = 0; i < devices->nr; i++)
+		virtio_dev_kill(devices->all[i]);
+	for (uint32_t i = 0; i < devices->nr; i++) {
+		const struct virtio_dev *dev = devices->all[i];
+
+		if (virtio_dev_wait_quiet(devices->all[i], deadline))
+			log_warn("generation %u: %s %s: %u requests do not come to an end; the next VM "
+				 "waits for them",
+				vm->generation, dev->ops->name, dev->label, dev->in_flight);
+	}
+}
