@@ -3,7 +3,7 @@
 #include "vmm/cli/cmd_ctl.h"
 
 #include "dump/base/io.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 
 #include <inttypes.h>
 #include <string.h>

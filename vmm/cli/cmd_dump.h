@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/cli/cmd_dump.h - the subcommands of "minivmm dump", one table in cmd_dump.c.  Private to vmm/cmd_dump*.c.
+ * vmm/cli/cmd_dump.h - the subcommands of "minivmm dump", one table in cmd_dump.c.  Private to
+ * vmm/cli/cmd_dump*.c.
  */
 #ifndef VMM_CLI_CMD_DUMP_H
 #define VMM_CLI_CMD_DUMP_H
@@ -39,6 +40,8 @@ int dump_command_dmesg(const struct dump_arguments *args);
 int dump_command_bt(const struct dump_arguments *args);
 int dump_command_save(const struct dump_arguments *args);
 int dump_command_rm(const struct dump_arguments *args);
+
+/* ---- cmd_dump_common.c: what they share ----------------------------------------------------------- */
 
 /* True if an error of opening says that there is no such file: EXIT_CONFIG. */
 bool dump_is_no_file(int error);

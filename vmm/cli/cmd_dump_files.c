@@ -7,7 +7,7 @@
 #include "dump/files/catalog.h"
 #include "dump/save/salvage.h"
 #include "vmm/base/exit_codes.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 #include "vmm/base/json.h"
 
 #include <errno.h>

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmm/cli/cmd_dump_info.c - "minivmm dump info" for people; cmd_dump_info_json.c is for programs. */
-#include "vmm/cli/cmd_dump_info.h"
+#include "vmm/cli/cmd_dump_facts.h"
 
 #include "dump/select/select.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
-#include "dump/read/linux_dump.h"
 #include "dump/linux/linux_pages.h"
-#include "dump/engine/tables.h"
 #include "vmm/base/exit_codes.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -170,58 +168,7 @@ static void print_segments(const struct elfcore *core)
 	}
 }
 
-const char *dump_selector_name(size_t index)
-{
-	return index < dump_nr_selectors ? dump_selectors[index].name : "unknown";
-}
-
 /* ---- registers --------------------------------------------------------------------------------------- */
-
-const struct dump_reg_name dump_reg_names[] = {
-#define REG(name)                                                                                          \
-	{                                                                                                  \
-#name, offsetof(struct core_regs, name)                                                    \
-	}
-	REG(rip),
-	REG(rflags),
-	REG(rsp),
-	REG(rbp),
-	REG(rax),
-	REG(rbx),
-	REG(rcx),
-	REG(rdx),
-	REG(rsi),
-	REG(rdi),
-	REG(r8),
-	REG(r9),
-	REG(r10),
-	REG(r11),
-	REG(r12),
-	REG(r13),
-	REG(r14),
-	REG(r15),
-#undef REG
-};
-const size_t dump_nr_reg_names = ARRAY_LEN(dump_reg_names);
-
-const struct dump_reg_name dump_segment_names[] = {
-#define SEGMENT(name)                                                                                      \
-	{                                                                                                  \
-#name, offsetof(struct core_regs, name)                                                    \
-	}
-	SEGMENT(cs),
-	SEGMENT(ss),
-	SEGMENT(ds),
-	SEGMENT(es),
-	SEGMENT(fs),
-	SEGMENT(gs),
-	SEGMENT(ldt),
-	SEGMENT(tr),
-	SEGMENT(gdt),
-	SEGMENT(idt),
-#undef SEGMENT
-};
-const size_t dump_nr_segment_names = ARRAY_LEN(dump_segment_names);
 
 static void print_registers(uint32_t nr, const struct core_cpu *cpu)
 {
@@ -259,17 +206,6 @@ static void print_cpus(const struct metadata *metadata, bool all)
 }
 
 /* ---- Linux ------------------------------------------------------------------------------------------- */
-
-bool dump_info_linux(struct reader *reader, struct linux_report *ret)
-{
-	struct linux_dump *dump;
-
-	if (linux_dump_open(reader, false, &dump))
-		return false;
-	linux_report_make(ret, &dump->kernel);
-	linux_dump_close(dump);
-	return true;
-}
 
 static void print_linux(struct reader *reader)
 {

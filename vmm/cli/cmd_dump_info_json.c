@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmm/cli/cmd_dump_info_json.c - "minivmm dump info --json": see docs/dumps.md for the fields. */
-#include "vmm/cli/cmd_dump_info.h"
+#include "vmm/cli/cmd_dump_facts.h"
 
-#include "dump/base/io.h"
-#include "dump/files/publish.h"
 #include "dump/linux/linux_pages.h"
 #include "vmm/base/json.h"
-
-#include <sys/stat.h>
-
-static void add_file(int fd, struct dump_file_facts *facts)
-{
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	facts->bytes += io_stat_bytes(&st);
-	facts->in_use |= publish_is_locked(fd);
-}
-
-void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret)
-{
-	struct stat st;
-
-	*ret = (struct dump_file_facts){0};
-	add_file(reader->image.fd, ret);
-	add_file(reader->region.fd, ret);
-	if (!fstat(reader->image.fd, &st))
-		ret->apparent = (uint64_t)st.st_size;
-}
 
 static void put_meta(struct json *json, const struct vmcore_meta *meta)
 {

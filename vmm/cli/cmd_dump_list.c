@@ -8,7 +8,7 @@
 #include "dump/files/catalog.h"
 #include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 #include "vmm/base/json.h"
 
 #include <dirent.h>

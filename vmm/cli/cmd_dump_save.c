@@ -6,7 +6,7 @@
 #include "dump/base/log.h"
 #include "dump/save/save.h"
 #include "vmm/base/exit_codes.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 #include "vmm/base/json.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
 #include "vmm/memory/gate.h"
-#include "vmm/supervisor/guest.h"
+#include "vmm/base/text.h"
 #include "vmm/host/kvm.h"
 
 #include <errno.h>

@@ -351,7 +351,4 @@ void report_progress_end(struct guest *guest);
 /* The moments of one crash, as lines and as an event. */
 void report_timeline(struct guest *guest, const struct dump_job *job);
 
-/* "512 MiB", "3.2 GiB" */
-void report_bytes(uint64_t bytes, char *buf, size_t size);
-
 #endif /* VMM_SUPERVISOR_GUEST_H */

@@ -3,6 +3,7 @@
 #include "vmm/supervisor/guest.h"
 
 #include "dump/base/log.h"
+#include "vmm/base/text.h"
 #include "dump/engine/tables.h"
 #include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"

@@ -8,6 +8,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "vmm/base/text.h"
 #include "dump/engine/engine.h"
 #include "dump/select/select.h"
 #include "dump/engine/sink.h"

@@ -19,16 +19,6 @@ static double ms(uint64_t ns)
 	return (double)ns / (double)NSEC_PER_MSEC;
 }
 
-void report_bytes(uint64_t bytes, char *buf, size_t size)
-{
-	if (bytes >= GIB(10))
-		snprintf(buf, size, "%.1f GiB", (double)bytes / (double)GIB(1));
-	else if (bytes >= MIB(1))
-		snprintf(buf, size, "%" PRIu64 " MiB", bytes >> 20);
-	else
-		snprintf(buf, size, "%" PRIu64 " KiB", bytes >> 10);
-}
-
 void report_reason(const struct vm_end *end, const struct dump_record *record, char *buf, size_t size)
 {
 	const char *name = dump_reason_name(end->reason);

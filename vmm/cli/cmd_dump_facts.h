@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/cli/cmd_dump_info.h - what both writers of "minivmm dump info" use.  Private to vmm/cmd_dump_info*.c.
+ * vmm/cli/cmd_dump_facts.h - what both writers of "minivmm dump info" use.  Private to vmm/cli/cmd_dump*.c.
  */
-#ifndef VMM_CLI_CMD_DUMP_INFO_H
-#define VMM_CLI_CMD_DUMP_INFO_H
+#ifndef VMM_CLI_CMD_DUMP_FACTS_H
+#define VMM_CLI_CMD_DUMP_FACTS_H
 
 #include "dump/linux/linux_report.h"
 #include "vmm/cli/cmd_dump.h"
@@ -18,6 +18,7 @@ struct dump_file_facts {
 };
 void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret);
 
+/* cmd_dump_info_json.c */
 void dump_info_json(
 	struct reader *reader, const struct dump_file_facts *facts, const struct reader_counts *counts);
 
@@ -50,4 +51,4 @@ static inline const struct dump_cpu_segment *dump_segment(const struct core_regs
 	return (const void *)((const char *)regs + dump_segment_names[index].offset);
 }
 
-#endif /* VMM_CLI_CMD_DUMP_INFO_H */
+#endif /* VMM_CLI_CMD_DUMP_FACTS_H */
