@@ -59,6 +59,29 @@ const struct way ways[] = {
 };
 const int nr_ways = ARRAY_LEN(ways);
 
+static bool is_for_disks(const struct way *way)
+{
+	return !strcmp(way->strategy, "vmapp") && !way->huge;
+}
+
+int nr_ways_for_disks(void)
+{
+	int count = 0;
+
+	for (int i = 0; i < nr_ways; i++)
+		count += is_for_disks(&ways[i]);
+	return count;
+}
+
+const struct way *way_for_disks(int nth)
+{
+	for (int i = 0; i < nr_ways; i++)
+		if (is_for_disks(&ways[i]) && !nth--)
+			return &ways[i];
+	ck_abort_msg("there are not so many ways for disks");
+	return NULL;
+}
+
 static uint32_t find_strategy(const char *name)
 {
 	for (size_t i = 0; i < dump_nr_strategies; i++)
@@ -147,7 +170,8 @@ bool way_setup(struct dump_fixture *f, const struct way *way)
 	fixture_init(f, nr_pages * 4096, nr_pages * 4096, 2);
 	f->record->options.chunk = unit * 4096;
 	if (way->huge && !fixture_mount(f, "huge=always,size=256m")) {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s %s %s: cannot mount a tmpfs: %s\n", way->strategy, way->sink, way->select,
+			strerror(errno));
 		fixture_fini(f);
 		return false;
 	}

@@ -20,6 +20,10 @@ struct way {
 extern const struct way ways[];
 extern const int nr_ways;
 
+/* Those that make sense on a disk too, where nothing is remapped and no page is huge: @nth from 0. */
+int nr_ways_for_disks(void);
+const struct way *way_for_disks(int nth);
+
 /* A fixture with the guest, for one way.  False (and no fixture) if the host cannot do it: a reason is printed. */
 bool way_setup(struct dump_fixture *f, const struct way *way);
 

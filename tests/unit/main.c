@@ -7,6 +7,7 @@
  */
 #include "dump/base/num.h"
 #include "dump/dumper/dumper.h"
+#include "tests/unit/chance.h"
 #include "tests/unit/suites.h"
 
 #include <stdlib.h>
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], DUMPER_COMMAND))
 		return dumper_main(DUMPER_SOCKET_FD);
 
+	chance_init();
 	runner = srunner_create(NULL);
 	for (size_t i = 0; i < ARRAY_LEN(suites); i++)
 		srunner_add_suite(runner, suites[i]());

@@ -325,7 +325,7 @@ START_TEST(a_full_file_system_is_found_before_anything_is_released)
 		ck_assert(fixture_exists(&f, REGION_PARTIAL) && !fixture_exists(&f, FINAL));
 		ck_assert_ptr_nonnull(strstr(engine.why, "MiB free"));
 	} else {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s: cannot mount a tmpfs: %s\n", __func__, strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -343,7 +343,7 @@ START_TEST(room_for_one_chunk_is_enough_for_a_whole_dump)
 		ck_assert_msg(!dump_engine_run(&engine), "%s", engine.why);
 		ck_assert(fixture_exists(&f, FINAL));
 	} else {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s: cannot mount a tmpfs: %s\n", __func__, strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -390,7 +390,7 @@ START_TEST(a_file_system_that_fills_up_in_mid_dump_loses_no_page)
 		ck_assert_uint_eq(fixture_bad_pages(f.region_fd, f.layout.head, 2048, 2048, SEED), 0);
 		close(dump);
 	} else {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s: cannot mount a tmpfs: %s\n", __func__, strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -466,7 +466,7 @@ START_TEST(several_workers_on_huge_pages_copy_every_page)
 		ck_assert_uint_le(fixture_populated(fd, 0, f.layout.head), KIB(64));
 		close(fd);
 	} else {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s: cannot mount a tmpfs: %s\n", __func__, strerror(errno));
 	}
 	fixture_fini(&f);
 }
@@ -487,7 +487,7 @@ START_TEST(several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills
 		ck_assert(!fixture_exists(&f, FINAL));
 		ck_assert_uint_eq(bad_pages_of_partials(&f), 0);
 	} else {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP %s: cannot mount a tmpfs: %s\n", __func__, strerror(errno));
 	}
 	fixture_fini(&f);
 }

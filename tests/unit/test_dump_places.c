@@ -3,6 +3,7 @@
  * tests/unit/test_dump_places.c - dumps on a disk, and the second directory for those without room.
  */
 #include "tests/unit/dump_ways.h"
+#include "tests/unit/place.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suites.h"
 
@@ -10,61 +11,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A directory outside /dev/shm; on most machines it is on a disk. */
-struct place {
-	char path[64];
-	int fd;
-};
-
-static void place_init(struct place *place, const char *mount_options)
-{
-	strcpy(place->path, "/tmp/minivmm-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(place->path));
-	place->fd = -1;
-	if (mount_options && mount("minivmm-test", place->path, "tmpfs", 0, mount_options) < 0)
-		return;
-	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_ge(place->fd, 0);
-	/* gone with the last descriptor, also when the test fails */
-	if (mount_options)
-		ck_assert_int_eq(umount2(place->path, MNT_DETACH), 0);
-}
-
-static void place_fini(struct place *place)
-{
-	struct publish_names names;
-
-	publish_names_init(&names, "guest-test-g0");
-	if (place->fd >= 0) {
-		unlinkat(place->fd, names.final, 0);
-		unlinkat(place->fd, names.dump_partial, 0);
-		publish_names_init_lz4(&names, "guest-test-g0");
-		unlinkat(place->fd, names.final, 0);
-		unlinkat(place->fd, names.dump_partial, 0);
-		close(place->fd);
-	}
-	rmdir(place->path);
-}
-
-static bool is_for_disks(const struct way *way)
-{
-	return !strcmp(way->strategy, "vmapp") && !way->huge;
-}
-
 START_TEST(a_dump_on_a_disk_has_the_same_pages_and_holes)
 {
-	const struct way *way = &ways[_i];
+	const struct way *way = way_for_disks(_i);
 	struct dump_fixture f;
 	struct dump_engine engine;
 	struct place disk;
 
-	if (!is_for_disks(way) || !way_setup(&f, way))
+	if (!way_setup(&f, way))
 		return;
 	place_init(&disk, NULL);
 	engine = fixture_engine(&f);
@@ -86,14 +44,14 @@ static void stop_in_the_middle(struct dump_engine *engine, enum dump_notice noti
 
 START_TEST(an_engine_that_dies_while_it_writes_to_a_disk_is_replaced)
 {
-	const struct way *way = &ways[_i];
+	const struct way *way = way_for_disks(_i);
 	struct publish_names names;
 	struct dump_fixture f;
 	struct dump_engine engine;
 	struct place disk;
 	pid_t child;
 
-	if (!is_for_disks(way) || !way_setup(&f, way))
+	if (!way_setup(&f, way))
 		return;
 	place_init(&disk, NULL);
 	f.record->options.chunk = KIB(256);
@@ -127,7 +85,7 @@ static bool setup_small(struct dump_fixture *f, struct place *small)
 {
 	place_init(small, "size=1m");
 	if (small->fd < 0) {
-		fprintf(stderr, "SKIP: cannot mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP places: cannot mount a tmpfs: %s\n", strerror(errno));
 		place_fini(small);
 		return false;
 	}
@@ -241,8 +199,9 @@ Suite *suite_dump_places(void)
 	TCase *tc = tcase_create("places");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, a_dump_on_a_disk_has_the_same_pages_and_holes, 0, nr_ways);
-	tcase_add_loop_test(tc, an_engine_that_dies_while_it_writes_to_a_disk_is_replaced, 0, nr_ways);
+	tcase_add_loop_test(tc, a_dump_on_a_disk_has_the_same_pages_and_holes, 0, nr_ways_for_disks());
+	tcase_add_loop_test(
+		tc, an_engine_that_dies_while_it_writes_to_a_disk_is_replaced, 0, nr_ways_for_disks());
 	tcase_add_test(tc, a_dump_without_room_goes_to_the_second_directory);
 	tcase_add_loop_test(
 		tc, without_room_anywhere_the_memory_is_kept_and_the_message_says_what_is_missing, 0, 2);

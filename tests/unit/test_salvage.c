@@ -3,6 +3,7 @@
  * tests/unit/test_salvage.c - dumps that were cut short at every stage become whole ones; nothing is lost
  * when salvaging is cut short as well; and nobody's work is disturbed.
  */
+#include "tests/unit/chance.h"
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
@@ -239,10 +240,11 @@ START_TEST(a_hybrid_dump_that_was_cut_short_becomes_whole)
 END_TEST
 
 /* Salvages @name, killed up to three times at random moments, and at last to its end. */
-static void kill_salvages(struct dump_fixture *f, const char *name, unsigned seed)
+static void kill_salvages(struct dump_fixture *f, const char *name, int iteration)
 {
+	chance_begin(name, iteration);
 	for (int kills = 0; kills < 3 && !fixture_exists(f, FINAL); kills++) {
-		struct timespec pause = {.tv_nsec = rand_r(&seed) % 4000000};
+		struct timespec pause = {.tv_nsec = (long)chance_below(4000000)};
 		int status;
 		pid_t pid = fork();
 
@@ -288,7 +290,7 @@ START_TEST(salvaging_a_compressed_dump_that_is_killed_can_be_done_again)
 	struct dump_fixture f;
 
 	cut_short_lz4(&f, (unsigned)_i % (CHUNKS + 1));
-	kill_salvages(&f, REGION_PARTIAL, (unsigned)_i);
+	kill_salvages(&f, REGION_PARTIAL, _i);
 	check_whole(&f, FINAL);
 	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 	fixture_fini(&f);
@@ -522,14 +524,13 @@ END_TEST
 /* Salvaging that is killed again and again, at moments over its usual duration, ends with a whole dump. */
 START_TEST(salvaging_that_is_killed_can_be_done_again)
 {
-	unsigned seed = (unsigned)_i * 7919 + 1;
 	struct dump_fixture f;
 
 	cut_short(&f, (unsigned)_i % CHUNKS);
 	if (_i % 5 == 4)
 		ck_assert_int_eq(
 			unlinkat(f.dir_fd, _i % CHUNKS ? "none" : DUMP_PARTIAL, 0), _i % CHUNKS ? -1 : 0);
-	kill_salvages(&f, DUMP_PARTIAL, seed);
+	kill_salvages(&f, DUMP_PARTIAL, _i);
 	check_whole(&f, FINAL);
 	ck_assert_uint_eq(fixture_nr_files(&f), 1);
 	fixture_fini(&f);
