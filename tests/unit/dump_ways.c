@@ -165,11 +165,16 @@ static void make_guest(struct dump_fixture *f)
 
 bool way_setup(struct dump_fixture *f, const struct way *way)
 {
+	return way_setup_on(f, way, way->huge ? "huge=always,size=256m" : NULL);
+}
+
+bool way_setup_on(struct dump_fixture *f, const struct way *way, const char *mount_options)
+{
 	unit = way->huge ? 512 : 64;
 	nr_pages = UNITS * unit + 37;
 	fixture_init(f, nr_pages * 4096, nr_pages * 4096, 2);
 	f->record->options.chunk = unit * 4096;
-	if (way->huge && !fixture_mount(f, "huge=always,size=256m")) {
+	if (mount_options && !fixture_mount(f, mount_options)) {
 		printf("SKIP %s %s %s: cannot mount a tmpfs: %s\n", way->strategy, way->sink, way->select,
 			strerror(errno));
 		fixture_fini(f);
@@ -213,14 +218,11 @@ void way_names(const struct way *way, struct publish_names *ret)
 		publish_names_init(ret, "guest-test-g0");
 }
 
-static void file_open(struct file *file, const struct way *way, int dir_fd)
+static void file_open(struct file *file, int dir_fd, const char *name)
 {
-	struct publish_names names;
-
-	way_names(way, &names);
-	*file = (struct file){.fd = openat(dir_fd, names.final, O_RDONLY | O_CLOEXEC)};
-	ck_assert_msg(file->fd >= 0, "%s: %s", names.final, strerror(errno));
-	if (!strcmp(way->sink, "lz4"))
+	*file = (struct file){.fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC)};
+	ck_assert_msg(file->fd >= 0, "%s: %s", name, strerror(errno));
+	if (strstr(name, ".lz4"))
 		ck_assert_int_eq(lz4_reader_open(file->fd, 0, &file->lz4), 0);
 }
 
@@ -283,15 +285,19 @@ static void check_pages(const struct dump_fixture *f, const struct way *way, con
 	}
 }
 
-void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd)
+void way_check_file(const struct dump_fixture *f, const struct way *way, int dir_fd, const char *name,
+	const char *select, bool holes)
 {
 	struct vmcore_places places = vmcore_places(&f->layout, f->record->options.chunk);
 	unsigned char *bitmap = malloc(places.bitmap_bytes), *progress = malloc(places.progress_bytes);
+	struct way judged = *way;
 	struct vmcore_trailer trailer;
 	unsigned char ident[4];
 	struct file file;
 
-	file_open(&file, way, dir_fd);
+	judged.select = select;
+	judged.huge = !holes;
+	file_open(&file, dir_fd, name);
 	file_read(&file, 0, ident, sizeof(ident));
 	ck_assert_mem_eq(ident, "\177ELF", 4);
 	file_read(&file, places.trailer_off, &trailer, sizeof(trailer));
@@ -304,9 +310,17 @@ void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd)
 	for (uint64_t i = 0; i < places.progress_bytes; i++)
 		if (progress[i] != VMCORE_CHUNK_DONE)
 			ck_abort_msg("chunk %llu is not done", (unsigned long long)i);
-	check_pages(f, way, &file, bitmap);
+	check_pages(f, &judged, &file, bitmap);
 	file_close(&file);
-	ck_assert_uint_eq(fixture_nr_files(f), dir_fd == f->dir_fd ? 1 : 0);
 	free(bitmap);
 	free(progress);
+}
+
+void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd)
+{
+	struct publish_names names;
+
+	way_names(way, &names);
+	way_check_file(f, way, dir_fd, names.final, way->select, !way->huge);
+	ck_assert_uint_eq(fixture_nr_files(f), dir_fd == f->dir_fd ? 1 : 0);
 }

@@ -27,8 +27,18 @@ const struct way *way_for_disks(int nth);
 /* A fixture with the guest, for one way.  False (and no fixture) if the host cannot do it: a reason is printed. */
 bool way_setup(struct dump_fixture *f, const struct way *way);
 
+/* The same on a tmpfs of its own, mounted with @mount_options; NULL = in /dev/shm. */
+bool way_setup_on(struct dump_fixture *f, const struct way *way, const char *mount_options);
+
 /* Ends the test unless the published dump in @dir_fd is what the way promises, and nothing else is left. */
 void way_check(const struct dump_fixture *f, const struct way *way, int dir_fd);
+
+/*
+ * The same of the file @name alone, whatever else is there.  @select: what the way's selectors were, or "all" where
+ * nothing was left out; @holes: what is not selected must take no memory.
+ */
+void way_check_file(const struct dump_fixture *f, const struct way *way, int dir_fd, const char *name,
+	const char *select, bool holes);
 
 /* The names of its files. */
 void way_names(const struct way *way, struct publish_names *ret);
