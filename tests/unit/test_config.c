@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_config.c - vmm/config/config.c: files with every kind of mistake, and long values */
+/* tests/unit/test_config.c - vmm/config/config_file.c: files with every kind of mistake, and long values */
 #include "dump/base/cleanup.h"
 #include "tests/unit/config_fixture.h"
 #include "tests/unit/suites.h"

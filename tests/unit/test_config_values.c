@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_config_values.c - vmm/config/config.c: overrides, defaults, and printing what is in effect */
+/* tests/unit/test_config_values.c - vmm/config/config_defaults.c, config_print.c: overrides, defaults, and printing what is in effect */
 #include "dump/base/cleanup.h"
 #include "tests/unit/config_fixture.h"
 #include "tests/unit/suites.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/test_options.c - vmm/config/options.c: every type of value, read and written */
+/* tests/unit/test_options.c - vmm/config/option_values.c: every type of value, read and written */
 #include "tests/unit/suites.h"
 #include "vmm/config/options.h"
 

@@ -2,7 +2,8 @@
 /*
  * vmm/boot/loader.h - puts a kernel, its initrd, command line and boot data into an empty region.
  *
- *      loader.c        files, the initrd, the memory map; which of the two it is
+ *      loader.c        the files; which of the two it is
+ *      loader_memory.c the initrd, the command line, the memory map
  *      loader_pvh.c    ELF image with a PVH entry note: the guest stub, vmlinux, unikernels
  *      loader_linux.c  bzImage, entered in long mode
  *

@@ -6,7 +6,7 @@
  */
 #include "vmm/boot/bzimage.h"
 #include "vmm/memory/gmem.h"
-#include "vmm/boot/loader_impl.h"
+#include "vmm/boot/loader_memory.h"
 
 #include <errno.h>
 #include <string.h>

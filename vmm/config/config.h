@@ -20,6 +20,10 @@
 #define CONFIG_DISKS_MAX 8
 #define CONFIG_NETS_MAX 7
 
+/* bytes of an Ethernet address; the bit of the first one that means more than one receiver (IEEE 802) */
+#define TAP_MAC_LEN 6
+#define TAP_MAC_MULTICAST 1u
+
 /* [disk NAME] */
 struct config_disk {
 	char *name;
@@ -126,5 +130,8 @@ void config_print_keys(FILE *out);
 
 /* Writes every key with its allowed values, default and meaning, for --help. */
 void config_print_help(FILE *out);
+
+/* 0 if @text is a unicast Ethernet address, else -EINVAL. */
+int warn_unused tap_parse_mac(const char *text, uint8_t ret[TAP_MAC_LEN]);
 
 #endif /* VMM_CONFIG_CONFIG_H */

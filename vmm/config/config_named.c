@@ -3,7 +3,6 @@
 #include "vmm/config/config_named.h"
 
 #include "dump/base/log.h"
-#include "vmm/host/tap.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,6 +16,24 @@ static bool valid_interface(const char *value)
 		if (isspace((unsigned char)*c) || *c == '/' || *c == ':')
 			return false;
 	return strlen(value) < IFNAMSIZ;
+}
+
+int tap_parse_mac(const char *text, uint8_t ret[TAP_MAC_LEN])
+{
+	static const char shape[] = "xx:xx:xx:xx:xx:xx";
+	uint8_t mac[TAP_MAC_LEN];
+
+	if (strlen(text) != strlen(shape))
+		return -EINVAL;
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != ':')
+			return -EINVAL;
+	for (size_t i = 0; i < TAP_MAC_LEN; i++)
+		mac[i] = (uint8_t)strtoul(text + 3 * i, NULL, 16);
+	if (mac[0] & TAP_MAC_MULTICAST)
+		return -EINVAL;
+	memcpy(ret, mac, sizeof(mac));
+	return 0;
 }
 
 static bool valid_mac(const char *value)

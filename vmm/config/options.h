@@ -2,7 +2,7 @@
 /*
  * vmm/config/options.h - the typed table behind guest.cfg: one entry a key.
  *
- * Parsing and printing of single values; knows nothing of files, lines or sections' order.
+ * options.c has the table and where the values are, option_values.c parses and prints them.  Both know nothing of files, lines or sections' order.
  */
 #ifndef VMM_CONFIG_OPTIONS_H
 #define VMM_CONFIG_OPTIONS_H
@@ -66,5 +66,9 @@ void option_allowed(const struct config_option *option, char *buf, size_t size);
 
 /* The char * field of a NAME, STRING, PATH, SINK or SOCKET option; NULL for other types. */
 char **option_string(const struct config_option *option, void *fields);
+
+/* The uint64_t of a UINT, SIZE, DURATION, CHOICE or SELECT option, the bool of a BOOL; the caller knows the type. */
+uint64_t *option_number(const struct config_option *option, void *fields);
+bool *option_bool(const struct config_option *option, void *fields);
 
 #endif /* VMM_CONFIG_OPTIONS_H */

@@ -2,7 +2,6 @@
 /* vmm/host/tap.c - see tap.h */
 #include "vmm/host/tap.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -15,29 +14,10 @@
 #include <unistd.h>
 
 #define TUN_DEVICE "/dev/net/tun"
-/* bits of the first byte of an Ethernet address */
-#define MAC_MULTICAST 1u
+/* a bit of the first byte of an Ethernet address; TAP_MAC_MULTICAST is another */
 #define MAC_LOCAL 2u
 /* our choice: more than any queue of an interface holds */
 #define DROPS_MAX 10000u
-
-int tap_parse_mac(const char *text, uint8_t ret[TAP_MAC_LEN])
-{
-	static const char shape[] = "xx:xx:xx:xx:xx:xx";
-	uint8_t mac[TAP_MAC_LEN];
-
-	if (strlen(text) != strlen(shape))
-		return -EINVAL;
-	for (size_t i = 0; shape[i]; i++)
-		if (shape[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != ':')
-			return -EINVAL;
-	for (size_t i = 0; i < TAP_MAC_LEN; i++)
-		mac[i] = (uint8_t)strtoul(text + 3 * i, NULL, 16);
-	if (mac[0] & MAC_MULTICAST)
-		return -EINVAL;
-	memcpy(ret, mac, sizeof(mac));
-	return 0;
-}
 
 /* The same address in every run: FNV-1a of guest and section, marked as locally administered. */
 static void derive_mac(const char *guest, const char *name, uint8_t ret[TAP_MAC_LEN])
@@ -49,7 +29,7 @@ static void derive_mac(const char *guest, const char *name, uint8_t ret[TAP_MAC_
 		for (const char *c = words[i]; *c; c++)
 			hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
 	memcpy(ret, &hash, TAP_MAC_LEN);
-	ret[0] = (uint8_t)((ret[0] & ~MAC_MULTICAST) | MAC_LOCAL);
+	ret[0] = (uint8_t)((ret[0] & ~TAP_MAC_MULTICAST) | MAC_LOCAL);
 }
 
 static int attach(struct tap *tap, const char *interface, char *why, size_t why_size)

@@ -10,8 +10,7 @@
 #define VMM_HOST_TAP_H
 
 #include "dump/base/num.h"
-
-#define TAP_MAC_LEN 6
+#include "vmm/config/config.h"
 
 struct tap {
 	const char *name;         /* borrowed: of its section in guest.cfg */
@@ -29,9 +28,6 @@ struct tap {
 int warn_unused tap_open(struct tap *ret, const char *guest, const char *name, const char *interface,
 	int fd, const char *mac, char *why, size_t why_size);
 void tap_close(struct tap *tap);
-
-/* 0 if @text is a unicast Ethernet address, else -EINVAL. */
-int warn_unused tap_parse_mac(const char *text, uint8_t ret[TAP_MAC_LEN]);
 
 /*
  * tap_set_offloads - what the guest's driver can take: TUN_F_* bits.  When they change, packets that have arrived

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/boot/loader_impl.h - what the files of the loader share; loader.h is the interface.
+ * vmm/boot/loader_memory.h - what both kinds of kernel need: copies of files in guest memory, the initrd, the command line,
+ * the memory map; loader.h is the interface.
  */
-#ifndef VMM_BOOT_LOADER_IMPL_H
-#define VMM_BOOT_LOADER_IMPL_H
+#ifndef VMM_BOOT_LOADER_MEMORY_H
+#define VMM_BOOT_LOADER_MEMORY_H
 
 #include "vmm/boot/loader.h"
 #include "vmm/memory/memmap.h"
@@ -56,7 +57,8 @@ struct loader_range {
 };
 uint32_t loader_memory_map(const struct region *region, struct loader_range ret[static LOADER_RANGES_MAX]);
 
+/* The two kinds, each in its file: load the kernel and what it is to find. */
 int warn_unused loader_pvh(struct loader *l, struct boot_entry *ret);
 int warn_unused loader_linux(struct loader *l, struct boot_entry *ret);
 
-#endif /* VMM_BOOT_LOADER_IMPL_H */
+#endif /* VMM_BOOT_LOADER_MEMORY_H */
