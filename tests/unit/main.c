@@ -24,6 +24,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_places,
 	suite_dump_ways,
 	suite_dump_faults,
+	suite_campaign,
 	suite_dump_vmcore,
 	suite_reader,
 	suite_salvage,

@@ -21,6 +21,7 @@ Suite *suite_dump_vmcore(void);
 Suite *suite_dump_places(void);
 Suite *suite_dump_ways(void);
 Suite *suite_dump_faults(void);
+Suite *suite_campaign(void);
 Suite *suite_reader(void);
 Suite *suite_salvage(void);
 Suite *suite_quota(void);
