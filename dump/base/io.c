@@ -101,6 +101,31 @@ int io_fallocate(int fd, int mode, uint64_t off, uint64_t len)
 	return r < 0 ? -errno : 0;
 }
 
+int io_sync(int fd)
+{
+	return io_test_fails(IO_SYNC, NULL) || fsync(fd) < 0 ? -errno : 0;
+}
+
+int io_sync_range(int fd, uint64_t off, uint64_t len)
+{
+	const unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			       SYNC_FILE_RANGE_WAIT_AFTER;
+
+	return io_test_fails(IO_SYNC_RANGE, NULL) || sync_file_range(fd, (off_t)off, (off_t)len, flags) < 0
+		       ? -errno
+		       : 0;
+}
+
+int io_sync_dir(int dir_fd)
+{
+	return io_test_fails(IO_SYNC_DIR, NULL) || fsync(dir_fd) < 0 ? -errno : 0;
+}
+
+int io_unlink(int dir_fd, const char *name)
+{
+	return io_test_fails(IO_UNLINK, NULL) || unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+}
+
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;

@@ -23,6 +23,21 @@ int warn_unused io_pwrite_full(int fd, const void *buf, size_t len, uint64_t off
 /* Writes exactly @len bytes at the current position; retries EINTR and short writes. */
 int warn_unused io_write_full(int fd, const void *buf, size_t len);
 
+/*
+ * io_sync - what the file @fd holds is on the disk.  An error is told once by the kernel, to whoever asks first, and what
+ * it was about need not be written again by a later call that succeeds: never retried, never to be believed later.
+ */
+int warn_unused io_sync(int fd);
+
+/* The same for [@off, @off + @len), without what the file system must note down to find it: no promise, only progress. */
+int warn_unused io_sync_range(int fd, uint64_t off, uint64_t len);
+
+/* The names in the directory @dir_fd are on the disk.  Some file systems cannot be asked for it: -EINVAL. */
+int warn_unused io_sync_dir(int dir_fd);
+
+/* Removes the name @name in the directory @dir_fd. */
+int warn_unused io_unlink(int dir_fd, const char *name);
+
 /* fallocate() of [@off, @off + @len); retries EINTR. */
 int warn_unused io_fallocate(int fd, int mode, uint64_t off, uint64_t len);
 
@@ -48,6 +63,9 @@ enum io_call {
 	IO_TRUNCATE,
 	IO_LINK,
 	IO_SYNC,
+	IO_SYNC_RANGE,
+	IO_SYNC_DIR,
+	IO_UNLINK,
 	IO_NR_CALLS
 };
 extern int (*io_test_hook)(enum io_call call, size_t *len);

@@ -29,6 +29,7 @@ static Suite *(*const suites[])(void) = {
 	suite_reader,
 	suite_salvage,
 	suite_quota,
+	suite_commit,
 	suite_lz4_writer,
 	suite_lz4_reader,
 	suite_pagewalk,

@@ -25,6 +25,7 @@ Suite *suite_campaign(void);
 Suite *suite_reader(void);
 Suite *suite_salvage(void);
 Suite *suite_quota(void);
+Suite *suite_commit(void);
 Suite *suite_lz4_writer(void);
 Suite *suite_lz4_reader(void);
 Suite *suite_options(void);

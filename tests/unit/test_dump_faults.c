@@ -26,8 +26,8 @@ static struct {
 	enum io_call call; /* what it was */
 } plan = {.only = IO_NR_CALLS};
 
-static const char *const call_names[IO_NR_CALLS] = {
-	"pread", "pwrite", "fallocate", "populate", "seek", "tmpfile", "truncate", "link", "sync"};
+static const char *const call_names[IO_NR_CALLS] = {"pread", "pwrite", "fallocate", "populate", "seek",
+	"tmpfile", "truncate", "link", "sync", "sync of a range", "sync of a directory", "unlink"};
 static const char *const fault_names[NR_FAULTS] = {
 	"ENOSPC", "EIO", "EINTR", "a short count", "a full file system"};
 
