@@ -203,6 +203,18 @@ START_TEST(a_comment_behind_a_continued_value_is_no_part_of_it)
 }
 END_TEST
 
+START_TEST(a_comment_behind_any_value_may_begin_with_either_sign)
+{
+	accepts("[vm]   # the machine\nkernel = k#1   # a bzImage\ncmdline = a=#b #\nvcpus = 2\t# two; not "
+		"one\n"
+		"memory = 1G # of RAM\n  # nothing goes on here\n[dump]\nselect = zero # and no more\n");
+	ck_assert_str_eq(strrchr(config.vm.kernel, '/'), "/k#1");
+	ck_assert_str_eq(config.vm.cmdline, "a=#b");
+	ck_assert_uint_eq(config.vm.vcpus, 2);
+	ck_assert_uint_eq(config.vm.memory, GIB(1));
+}
+END_TEST
+
 START_TEST(only_text_may_go_on_over_several_lines)
 {
 	refuses("[vm]\nkernel = a\n  b\n", 3, "[vm] kernel: only text can go on over several lines");
@@ -294,6 +306,7 @@ Suite *suite_config(void)
 	tcase_add_test(lengths, text_goes_on_in_indented_lines);
 	tcase_add_test(lengths, text_may_begin_in_the_line_after_its_key);
 	tcase_add_test(lengths, a_comment_behind_a_continued_value_is_no_part_of_it);
+	tcase_add_test(lengths, a_comment_behind_any_value_may_begin_with_either_sign);
 	tcase_add_test(lengths, only_text_may_go_on_over_several_lines);
 	tcase_add_test(lengths, the_continuation_of_a_mistake_is_no_second_mistake);
 	tcase_add_test(lengths, a_line_may_have_198_bytes);

@@ -34,6 +34,16 @@ struct target {
 	size_t index;                   /* of the section among its kind */
 };
 
+/* A comment behind a value: libinih ends values at " ;" alone, people write " #" as well. */
+static void cut_comment(char *line)
+{
+	for (char *at = strchr(line, '#'); at; at = strchr(at + 1, '#'))
+		if (at > line && isspace((unsigned char)at[-1])) {
+			strcpy(at, "\n");
+			return;
+		}
+}
+
 static char *read_line(char *buf, int size, void *opaque)
 {
 	struct reader *r = opaque;
@@ -56,6 +66,7 @@ static char *read_line(char *buf, int size, void *opaque)
 			;
 		snprintf(buf, (size_t)size, "\n");
 	}
+	cut_comment(buf);
 	return buf;
 }
 
