@@ -7,17 +7,53 @@
 
 #include <errno.h>
 #include <lz4.h>
+#include <stdlib.h>
 
-uint32_t lz4_compress_block(
-	void *state, const void *data, uint32_t len, unsigned char *out, int acceleration)
+int lz4_worker_create(struct lz4_writer *writer, struct lz4_worker **ret_worker)
 {
-	int n = LZ4_compress_fast_extState(state, data, (char *)out + LZ4_BLOCK_HEADER, (int)len,
-		LZ4_COMPRESSBOUND((int)len), acceleration);
+	struct lz4_worker *worker = calloc(1, sizeof(*worker));
 
-	if (n <= 0 || (uint32_t)n >= len)
-		return 0;
-	lz4_put32(out, (uint32_t)n);
-	return (uint32_t)n;
+	if (!worker)
+		return -ENOMEM;
+	worker->state = malloc((size_t)LZ4_sizeofState());
+	worker->output = malloc(lz4_buffer_bytes(writer));
+	worker->input = malloc(lz4_buffer_bytes(writer));
+	if (!worker->state || !worker->output || !worker->input) {
+		lz4_worker_destroy(worker);
+		return -ENOMEM;
+	}
+	worker->writer = writer;
+	pthread_mutex_lock(&writer->lock);
+	worker->next_worker = writer->workers;
+	writer->workers = worker;
+	pthread_mutex_unlock(&writer->lock);
+	*ret_worker = worker;
+	return 0;
+}
+
+static void leave(struct lz4_worker *worker)
+{
+	struct lz4_writer *writer = worker->writer;
+	struct lz4_worker **at = &writer->workers;
+
+	pthread_mutex_lock(&writer->lock);
+	while (*at != worker)
+		at = &(*at)->next_worker;
+	*at = worker->next_worker;
+	pthread_cond_broadcast(&writer->moved); /* who waits may be stuck now */
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void lz4_worker_destroy(struct lz4_worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->writer)
+		leave(worker);
+	free(worker->state);
+	free(worker->output);
+	free(worker->input);
+	free(worker);
 }
 
 static const struct lz4_zero *zero_of(const struct lz4_writer *writer, uint64_t chunk)

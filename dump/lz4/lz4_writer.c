@@ -12,11 +12,6 @@
 /* our choice: zero blocks are written this many bytes at a time, most of a system call's cost saved */
 #define ZEROS_AT_ONCE KIB(512)
 
-size_t lz4_buffer_bytes(const struct lz4_writer *writer)
-{
-	return LZ4_BLOCK_HEADER + LZ4_COMPRESSBOUND(writer->options.image.chunk);
-}
-
 static int make_zero(struct lz4_writer *writer, struct lz4_zero *zero, uint32_t len, uint64_t count)
 {
 	unsigned char *one = malloc(lz4_buffer_bytes(writer));
@@ -201,64 +196,6 @@ void lz4_writer_destroy(struct lz4_writer *writer)
 	pthread_cond_destroy(&writer->moved);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
-}
-
-int lz4_worker_create(struct lz4_writer *writer, struct lz4_worker **ret_worker)
-{
-	struct lz4_worker *worker = calloc(1, sizeof(*worker));
-
-	if (!worker)
-		return -ENOMEM;
-	worker->state = malloc((size_t)LZ4_sizeofState());
-	worker->output = malloc(lz4_buffer_bytes(writer));
-	worker->input = malloc(lz4_buffer_bytes(writer));
-	if (!worker->state || !worker->output || !worker->input) {
-		lz4_worker_destroy(worker);
-		return -ENOMEM;
-	}
-	worker->writer = writer;
-	pthread_mutex_lock(&writer->lock);
-	worker->next_worker = writer->workers;
-	writer->workers = worker;
-	pthread_mutex_unlock(&writer->lock);
-	*ret_worker = worker;
-	return 0;
-}
-
-static void leave(struct lz4_worker *worker)
-{
-	struct lz4_writer *writer = worker->writer;
-	struct lz4_worker **at = &writer->workers;
-
-	pthread_mutex_lock(&writer->lock);
-	while (*at != worker)
-		at = &(*at)->next_worker;
-	*at = worker->next_worker;
-	pthread_cond_broadcast(&writer->moved); /* who waits may be stuck now */
-	pthread_mutex_unlock(&writer->lock);
-}
-
-void lz4_worker_destroy(struct lz4_worker *worker)
-{
-	if (!worker)
-		return;
-	if (worker->writer)
-		leave(worker);
-	free(worker->state);
-	free(worker->output);
-	free(worker->input);
-	free(worker);
-}
-
-int lz4_writer_fail(struct lz4_writer *writer, int error)
-{
-	int none = 0;
-
-	pthread_mutex_lock(&writer->lock);
-	atomic_compare_exchange_strong(&writer->error, &none, error);
-	pthread_cond_broadcast(&writer->moved);
-	pthread_mutex_unlock(&writer->lock);
-	return error;
 }
 
 /* End of frame, and the table in its skippable frame. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dump/lz4/lz4_writer_impl.h - the writer's inside.  Private to dump/lz4/lz4_writer.c (the file's two ends) and
- * dump/lz4/lz4_worker.c (compression and order of the chunks between them).
+ * dump/lz4/lz4_writer_impl.h - the writer's inside.  Private to dump/lz4/lz4_writer.c (the file's two ends),
+ * dump/lz4/lz4_worker.c (compression and order of the chunks between them) and dump/lz4/lz4_block.c (what both need).
  */
 #ifndef DUMP_LZ4_LZ4_WRITER_IMPL_H
 #define DUMP_LZ4_LZ4_WRITER_IMPL_H

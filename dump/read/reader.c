@@ -10,19 +10,6 @@
 /* our choice: a chunk moves at most twice in a dump's life */
 #define MOVES_MAX 8
 
-int reader_chunk_done(struct reader *reader, uint64_t index, bool *ret)
-{
-	uint8_t progress;
-	int r;
-
-	*ret = reader->kind == READER_COMPLETE;
-	if (reader->kind != READER_PARTIAL)
-		return 0;
-	r = image_read(&reader->image, reader->trailer.places.progress_off + index, &progress, 1);
-	*ret = progress == VMCORE_CHUNK_DONE;
-	return r;
-}
-
 /*
  * What is done, from where that is.  An LZ4 file that grows is read up to where it ended when it was opened:
  * what its table says beyond that needs a new look.
@@ -71,12 +58,6 @@ static int read_chunk(struct reader *reader, uint64_t off, void *buf, size_t len
 			return err ? err : r;
 	}
 	return -EAGAIN;
-}
-
-bool reader_is_ram(const struct reader *reader, uint64_t off)
-{
-	return reader->has_trailer && off >= reader->trailer.head &&
-	       off - reader->trailer.head < reader->trailer.ram;
 }
 
 int reader_read_image(struct reader *reader, uint64_t off, void *buf, size_t len)

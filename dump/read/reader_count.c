@@ -7,33 +7,6 @@
 
 /* ---- one page ----------------------------------------------------------------------------------------- */
 
-/* True if there is no memory behind some of [@off, @off + @len) of the image.  1, 0 or -errno. */
-static int has_hole(struct reader *reader, uint64_t off, uint64_t len)
-{
-	uint64_t start, end;
-	int r;
-
-	for (uint64_t at = off; at < off + len; at = end) {
-		r = image_data(&reader->image, at, &start, &end);
-		if (r <= 0 || start > at || end <= at)
-			return r < 0 ? r : 1;
-	}
-	return 0;
-}
-
-int reader_check_lost(struct reader *reader, uint64_t off, uint64_t len)
-{
-	uint64_t end = off + len;
-	int r;
-
-	if (!reader_is_lossy(reader))
-		return 0;
-	off = u64_max(off, reader->trailer.head);
-	end = u64_min(end, reader->trailer.head + reader->trailer.ram);
-	r = off < end ? has_hole(reader, off, end - off) : 0;
-	return r > 0 ? -ENODATA : r;
-}
-
 static int ram_page(struct reader *reader, uint64_t ram_off, enum reader_page *ret)
 {
 	uint64_t page = ram_off / PAGE_SIZE_4K;
