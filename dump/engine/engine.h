@@ -10,6 +10,10 @@
  * a page's bytes are in the dump before its chunk is marked, and the chunk is marked before any of
  * its memory is released (docs/vmcore.md, "Partial dumps").
  *
+ * Locks: from the announcement on, or else from its beginning, region and dump are locked (publish_lock) until the last
+ * duplicate of the region's descriptor is closed or whoever began the job calls publish_unlock(): the job is over
+ * when that one says so, and not when an engine ends, since another one may go on.
+ *
  * Knows nothing of sockets, processes and KVM.  Any number of engines may run in one process.
  */
 #ifndef DUMP_ENGINE_ENGINE_H
@@ -117,6 +121,7 @@ int warn_unused dump_engine_run(struct dump_engine *engine);
  * dump_engine_announce - give a crashed region its .partial name, with what is needed to make sense of it
  * after a kill, before anything else happens to it; and the file that its guest dumps into, if there is
  * one (@dump_fd -1: none).  dump_engine_run() does the same, if that has not been done.  Errors: -errno.
+ * Locks: both files, before they have names, so that nobody takes a dump that waits for one that was left.
  */
 int warn_unused dump_engine_announce(
 	const struct dump_record *record, int region_fd, int region_dir_fd, int dump_fd, int dir_fd);

@@ -327,11 +327,19 @@ void engine_close_files(struct dump_engine *engine)
 	engine->sink_state = NULL;
 	dump_tail_fini(&engine->seal);
 	dump_tail_fini(&engine->tail);
-	publish_unlock(engine->region_fd);
-	if (engine->dump_fd >= 0)
-		publish_unlock(engine->dump_fd);
 	cleanup_close(&engine->dump_fd);
 	engine->dump_fd = -1;
+}
+
+/* Nobody else can have them: they have no names yet.  What cannot be locked is still better named than lost. */
+static void lock_announced(const struct dump_record *record, int region_fd, int dump_fd)
+{
+	int r = publish_lock(region_fd);
+
+	if (!r && dump_fd >= 0)
+		r = publish_lock(dump_fd);
+	if (r)
+		log_debug("the files of %s are not locked: %s", record->name, strerror(-r));
 }
 
 int dump_engine_announce(
@@ -352,6 +360,7 @@ int dump_engine_announce(
 			.layout = record->layout,
 			.record = (struct dump_record *)(uintptr_t)record};
 
+		lock_announced(record, region_fd, dump_fd);
 		/* without room for them, the names alone are still better than nothing */
 		(void)(filemap_write(region_fd, 0, head, head_len) ||
 			write_region_trailer(&described, dump_fd >= 0));

@@ -60,7 +60,7 @@ int warn_unused engine_publish(struct dump_engine *engine);
 /* Appends to engine->why where the evidence is. */
 void engine_tell_what_is_kept(struct dump_engine *engine);
 
-/* Closes and unlocks the files. */
+/* Closes what the engine opened.  The locks of the files that it was given stay: see engine.h. */
 void engine_close_files(struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_ENGINE_IMPL_H */

@@ -119,9 +119,10 @@ static int open_files(struct salvage *salvage)
 		salvage->region_path = NULL;
 		return salvage_fail(salvage, -ENOMEM, "out of memory");
 	}
-	r = take_file(salvage, salvage->dir_fd, salvage->names.dump_partial, &salvage->dump_fd);
+	/* the region first: while a dumper is replaced its lock is the only one */
+	r = take_file(salvage, AT_FDCWD, salvage->region_path, &salvage->region_fd);
 	if (!r)
-		r = take_file(salvage, AT_FDCWD, salvage->region_path, &salvage->region_fd);
+		r = take_file(salvage, salvage->dir_fd, salvage->names.dump_partial, &salvage->dump_fd);
 	if (!r && salvage->dump_fd < 0 && salvage->region_fd < 0)
 		r = salvage_fail(salvage, -ENOENT, "%s", strerror(ENOENT));
 	return r;

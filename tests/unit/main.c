@@ -27,6 +27,7 @@ static Suite *(*const suites[])(void) = {
 	suite_campaign,
 	suite_dump_vmcore,
 	suite_reader,
+	suite_dump_locks,
 	suite_salvage,
 	suite_quota,
 	suite_commit,

@@ -18,6 +18,7 @@ Suite *suite_dump_engine(void);
 Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
+Suite *suite_dump_locks(void);
 Suite *suite_dump_places(void);
 Suite *suite_dump_ways(void);
 Suite *suite_dump_faults(void);

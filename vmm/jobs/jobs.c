@@ -197,9 +197,22 @@ static void retire_jobs(struct guest *guest)
 	}
 }
 
+/*
+ * Nobody works on the job's files any more.  Said before the operator hears of its end: what follows may be "dump rm".
+ * Closing would not do, since the dead VM's region is open elsewhere as well.
+ */
+static void unlock_files(const struct dump_job *job)
+{
+	if (job->region_fd >= 0)
+		publish_unlock(job->region_fd);
+	if (job->dump_fd >= 0)
+		publish_unlock(job->dump_fd);
+}
+
 void jobs_finish(struct guest *guest, struct dump_job *job, bool failed)
 {
 	report_progress_end(guest);
+	unlock_files(job);
 	job->finished = true;
 	job->failed = failed;
 	handover_dump_over(guest, job->generation);
@@ -223,6 +236,7 @@ void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why)
 			!dump_strategies[job->options.strategy].scratch;
 	struct publish_names names;
 
+	unlock_files(job);
 	jobs_names(job, &names);
 	log_error("generation %u: dump failed: %s", job->generation, why);
 	if (job->linked || job->announced)
@@ -291,6 +305,7 @@ static void report_done(struct guest *guest, struct dump_job *job)
 	struct publish_names names;
 	char dumped[24], file[24];
 
+	unlock_files(job);
 	jobs_names(job, &names);
 	report_bytes(job->last.dumped, dumped, sizeof(dumped));
 	report_bytes(job->last.file_bytes, file, sizeof(file));
@@ -361,6 +376,7 @@ static int reopen_dump(const struct guest *guest, const struct dump_job *job)
 {
 	const int dirs[] = {guest->dump_dir_fd, guest->fallback_dir_fd};
 	struct publish_names names;
+	int r;
 
 	jobs_names(job, &names);
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
@@ -369,8 +385,13 @@ static int reopen_dump(const struct guest *guest, const struct dump_job *job)
 		for (size_t k = 0; k < ARRAY_LEN(files) && dirs[i] >= 0; k++) {
 			int fd = openat(dirs[i], files[k], O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-			if (fd >= 0)
+			if (fd >= 0) {
+				/* the dead one's lock is gone; all the rest of the job holds is on the region */
+				r = publish_lock(fd);
+				if (r)
+					log_debug("%s is not locked: %s", files[k], strerror(-r));
 				return fd;
+			}
 		}
 	}
 	return -1;
