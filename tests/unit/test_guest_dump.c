@@ -5,8 +5,6 @@
 #include "tests/unit/suites.h"
 
 #include "vmm/machine/guest_dump.h"
-#include "vmm/host/kvm.h"
-#include "vmm/machine/vm.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -19,29 +17,29 @@
 
 static char dir[] = "/dev/shm/minivmm-test-XXXXXX";
 static int dir_fd;
-static struct kvm kvm;
-static struct vm_shared shared = {.kvm = &kvm};
-static struct vm vm;
+static struct region region;
+static struct guest_dump dump;
+static const _Atomic bool stopping;
 
 static void setup(void)
 {
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	memset(&vm, 0, sizeof(vm));
-	vm.shared = &shared;
-	ck_assert_int_eq(region_create(&vm.region, dir_fd, RAM), 0);
-	ck_assert_int_eq(dump_record_create(1, &vm.record_fd, &vm.record), 0);
-	vm.record->layout = vm.region.layout;
-	guest_dump_init(&vm.guest_dump);
-	ck_assert_int_eq(guest_dump_begin(&vm, dir_fd), 0);
+	ck_assert_int_eq(region_create(&region, dir_fd, RAM), 0);
+	guest_dump_init(&dump);
+	ck_assert_int_eq(guest_dump_begin(&dump, &(struct guest_dump_source){.vm_fd = -1,
+							 .dir_fd = dir_fd,
+							 .region = &region,
+							 .layout = &region.layout,
+							 .phys_bits = 36,
+							 .stopping = &stopping}),
+		0);
 }
 
 static void teardown(void)
 {
-	guest_dump_fini(&vm);
-	dump_record_unmap(vm.record);
-	close(vm.record_fd);
-	region_destroy(&vm.region);
+	guest_dump_fini(&dump);
+	region_destroy(&region);
 	close(dir_fd);
 	rmdir(dir);
 }
@@ -51,20 +49,20 @@ static uint32_t open_stream(void)
 {
 	uint32_t stream;
 
-	ck_assert_int_eq(guest_dump_open(&vm, 0, RAM, &stream), FW_OK);
+	ck_assert_int_eq(guest_dump_open(&dump, 0, RAM, &stream), FW_OK);
 	return stream;
 }
 
 static void write_stream(uint32_t stream, uint64_t from, uint64_t len)
 {
-	ck_assert_int_eq(guest_dump_write(&vm, stream, from, len, false), FW_OK);
+	ck_assert_int_eq(guest_dump_write(&dump, stream, from, len, false), FW_OK);
 }
 
 static unsigned char dumped(uint64_t off)
 {
 	unsigned char byte;
 
-	ck_assert_int_eq(pread(vm.guest_dump.file_fd, &byte, 1, (off_t)(vm.region.layout.head + off)), 1);
+	ck_assert_int_eq(pread(dump.file_fd, &byte, 1, (off_t)(region.layout.head + off)), 1);
 	return byte;
 }
 
@@ -79,10 +77,10 @@ START_TEST(zeros_from_memory_that_was_never_touched_replace_what_was_written_bef
 	const uint64_t hole = MIB(2); /* of the guest's memory */
 	uint32_t stream;
 
-	memset(vm.region.map, OLD, MIB(1));
+	memset(region.map, OLD, MIB(1));
 	stream = open_stream();
 	write_stream(stream, 0, MIB(1));
-	ck_assert_int_eq(guest_dump_close(&vm, stream), FW_OK);
+	ck_assert_int_eq(guest_dump_close(&dump, stream), FW_OK);
 	stream = open_stream();
 	if (lead)
 		write_stream(stream, 0, lead);
@@ -91,20 +89,20 @@ START_TEST(zeros_from_memory_that_was_never_touched_replace_what_was_written_bef
 		if (dumped(off) != (off >= lead && off < lead + len ? 0 : OLD))
 			ck_abort_msg("byte %llu", (unsigned long long)off);
 	/* and the source was not given memory by being looked at */
-	ck_assert_int_lt(lseek(vm.region.fd, (off_t)(vm.region.layout.head + hole), SEEK_DATA), 0);
+	ck_assert_int_lt(lseek(region.fd, (off_t)(region.layout.head + hole), SEEK_DATA), 0);
 }
 END_TEST
 
 START_TEST(memory_that_was_never_touched_takes_none_in_the_dump)
 {
 	uint32_t stream = open_stream();
-	off_t head = (off_t)vm.region.layout.head;
+	off_t head = (off_t)region.layout.head;
 
-	memset(vm.region.map + MIB(2), OLD, 4096);
+	memset(region.map + MIB(2), OLD, 4096);
 	write_stream(stream, 0, MIB(2) + 4096);
 	ck_assert_int_eq(dumped(0), 0);
 	ck_assert_int_eq(dumped(MIB(2)), OLD);
-	ck_assert_int_eq(lseek(vm.guest_dump.file_fd, head, SEEK_DATA), head + (off_t)MIB(2));
+	ck_assert_int_eq(lseek(dump.file_fd, head, SEEK_DATA), head + (off_t)MIB(2));
 }
 END_TEST
 

@@ -28,22 +28,6 @@ START_TEST(the_virtio_slots_lie_in_the_hole_below_the_interrupt_controllers)
 }
 END_TEST
 
-START_TEST(as_many_devices_are_announced_as_there_are_slots)
-{
-	struct vm *vm = calloc(1, sizeof(*vm));
-
-	ck_assert_ptr_nonnull(vm);
-	for (uint32_t i = 0; i < VIRTIO_MMIO_SLOTS; i++)
-		ck_assert_int_eq(
-			vm_announce_mmio(vm, virtio_mmio_base(i), VIRTIO_MMIO_SIZE, virtio_mmio_gsi(i)), 0);
-	ck_assert_int_eq(vm_announce_mmio(vm, 0, 1, 2), -ENOSPC);
-	ck_assert_uint_eq(vm->nr_mmio, VIRTIO_MMIO_SLOTS);
-	ck_assert_uint_eq(vm->mmio[3].base, virtio_mmio_base(3));
-	ck_assert_uint_eq(vm->mmio[3].gsi, virtio_mmio_gsi(3));
-	free(vm);
-}
-END_TEST
-
 Suite *suite_memmap(void)
 {
 	Suite *suite = suite_create("memmap");
@@ -51,7 +35,6 @@ Suite *suite_memmap(void)
 
 	tcase_add_test(tc, each_virtio_slot_has_an_interrupt_of_its_own_that_no_other_device_uses);
 	tcase_add_test(tc, the_virtio_slots_lie_in_the_hole_below_the_interrupt_controllers);
-	tcase_add_test(tc, as_many_devices_are_announced_as_there_are_slots);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

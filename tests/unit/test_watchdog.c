@@ -73,7 +73,7 @@ static bool look(void)
 {
 	now += LIMIT;
 	ck_assert_uint_ge(now, vm->watchdog.look_at_ns);
-	return watchdog_look(vm, LIMIT, now);
+	return watchdog_look(&vm->watchdog, vm->vcpus, vm->nr_vcpus_created, 0, LIMIT, now);
 }
 
 static void setup(void)

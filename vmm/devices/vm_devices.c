@@ -10,7 +10,6 @@
 #include "vmm/devices/virtio_mmio.h"
 #include "vmm/devices/virtio_net.h"
 #include "vmm/devices/virtio_rng.h"
-#include "vmm/machine/vm.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -32,48 +31,52 @@ struct vm_devices {
 };
 
 /* The next place on the bus is @dev's. */
-static int plug(struct vm *vm, struct virtio_dev *dev)
+static int plug(struct vm_devices *devices, struct virtio_dev *dev, struct bus *memory, int vm_fd)
 {
-	struct vm_devices *devices = vm->devices;
 	uint32_t slot = devices->nr++;
-	uint64_t base = virtio_mmio_base(slot);
-	uint32_t gsi = virtio_mmio_gsi(slot);
 	int err;
 
 	devices->all[slot] = dev;
 	virtio_mmio_init(&devices->mmio[slot], dev);
-	err = virtio_mmio_add(&devices->mmio[slot], &vm->memory, base);
+	err = virtio_mmio_add(&devices->mmio[slot], memory, virtio_mmio_base(slot));
 	if (!err)
-		err = virtio_mmio_connect(&devices->mmio[slot], vm->fd, base, gsi);
-	if (!err)
-		err = vm_announce_mmio(vm, base, VIRTIO_MMIO_SIZE, gsi);
+		err = virtio_mmio_connect(
+			&devices->mmio[slot], vm_fd, virtio_mmio_base(slot), virtio_mmio_gsi(slot));
 	return err;
 }
 
-int vm_devices_add(struct vm *vm)
+int vm_devices_create(struct vm_devices **ret, struct backends *backends, struct region *region,
+	struct bus *memory, int vm_fd)
 {
-	struct backends *backends = vm->shared->backends;
 	struct vm_devices *devices = calloc(1, sizeof(*devices));
 	int err = 0;
 
-	vm->devices = devices;
+	*ret = devices;
 	if (!devices)
 		return -ENOMEM;
 	for (uint32_t i = 0; backends && i < backends->nr_disks && !err; i++) {
-		err = virtio_blk_init(&devices->disks[i], &backends->disks[i], &vm->region);
+		err = virtio_blk_init(&devices->disks[i], &backends->disks[i], region);
 		if (!err)
-			err = plug(vm, &devices->disks[i].dev);
+			err = plug(devices, &devices->disks[i].dev, memory, vm_fd);
 	}
 	for (uint32_t i = 0; backends && i < backends->nr_taps && !err; i++) {
-		err = virtio_net_init(&devices->nets[i], &backends->taps[i], &vm->region);
+		err = virtio_net_init(&devices->nets[i], &backends->taps[i], region);
 		if (!err)
-			err = plug(vm, &devices->nets[i].dev);
+			err = plug(devices, &devices->nets[i].dev, memory, vm_fd);
 	}
 	if (!err)
-		err = virtio_rng_init(&devices->rng, &vm->region);
+		err = virtio_rng_init(&devices->rng, region);
 	if (!err)
-		err = plug(vm, &devices->rng.dev);
+		err = plug(devices, &devices->rng.dev, memory, vm_fd);
 	return err;
+}
+
+uint32_t vm_devices_places(const struct vm_devices *devices, struct vm_mmio ret[static VIRTIO_MMIO_SLOTS])
+{
+	for (uint32_t i = 0; i < devices->nr; i++)
+		ret[i] = (struct vm_mmio){
+			.base = virtio_mmio_base(i), .len = VIRTIO_MMIO_SIZE, .gsi = virtio_mmio_gsi(i)};
+	return devices->nr;
 }
 
 void vm_devices_destroy(struct vm_devices *devices)
@@ -94,9 +97,8 @@ void vm_devices_destroy(struct vm_devices *devices)
 	free(devices);
 }
 
-void vm_quiesce_devices(struct vm *vm)
+void vm_devices_quiesce(struct vm_devices *devices, uint32_t generation)
 {
-	struct vm_devices *devices = vm->devices;
 	uint64_t deadline = clock_mono_ns() + QUIESCE_TIMEOUT_NS;
 
 	if (!devices)
@@ -109,6 +111,6 @@ void vm_quiesce_devices(struct vm *vm)
 		if (virtio_dev_wait_quiet(devices->all[i], deadline))
 			log_warn("generation %u: %s %s: %u requests do not come to an end; the next VM "
 				 "waits for them",
-				vm->generation, dev->ops->name, dev->label, dev->in_flight);
+				generation, dev->ops->name, dev->label, dev->in_flight);
 	}
 }

@@ -9,25 +9,40 @@
 #define VMM_DEVICES_VM_DEVICES_H
 
 #include "dump/base/num.h"
+#include "vmm/memory/memmap.h"
 
-struct vm;
+struct backends;
+struct bus;
+struct region;
 struct vm_devices;
 
+/* A memory-mapped device that nothing but the ACPI tables tells the guest of: a virtio-mmio transport. */
+struct vm_mmio {
+	uint64_t base; /* guest-physical */
+	uint64_t len;  /* bytes */
+	uint32_t gsi;  /* edge-triggered interrupt, an input of the IOAPIC */
+};
+
 /*
- * vm_devices_add - makes them for @vm from vm->shared->backends, on vm->memory, connected to KVM, announced.
- * Errors: -errno.  Owner: vm_devices_destroy(vm->devices), also after a failure.
+ * vm_devices_create - makes them from @backends (NULL = none) for a VM with @region, on its bus @memory, connected to
+ * @vm_fd.
+ * Errors: -errno.  Owner: vm_devices_destroy(*ret), also after a failure.
  */
-int warn_unused vm_devices_add(struct vm *vm);
+int warn_unused vm_devices_create(struct vm_devices **ret, struct backends *backends, struct region *region,
+	struct bus *memory, int vm_fd);
+
+/* Where they are, for the guest to be told.  Result: how many. */
+uint32_t vm_devices_places(const struct vm_devices *devices, struct vm_mmio ret[static VIRTIO_MMIO_SLOTS]);
 
 /* Ends their threads; waits for what is in flight.  After the vCPUs are gone.  NULL is fine. */
 void vm_devices_destroy(struct vm_devices *devices);
 
 /*
- * vm_quiesce_devices - no device of @vm touches guest memory or a backend from here on, for ever; what is in flight
+ * vm_devices_quiesce - none of @devices, of generation @generation, touches guest memory or a backend from here on, for ever; what is in flight
  * is finished first.  Before the VM's memory is given away and before another VM gets its disks.
  * What takes longer than a bound (a disk that hangs) is left to end by itself, and said in a warning: the next VM's
  * requests to that disk wait for it (disk_attach()).
  */
-void vm_quiesce_devices(struct vm *vm);
+void vm_devices_quiesce(struct vm_devices *devices, uint32_t generation);
 
 #endif /* VMM_DEVICES_VM_DEVICES_H */

@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* Intel SDM vol. 2A CPUID 80000008H: without that leaf, 36 bits */
+#define PHYS_BITS_DEFAULT 36
+#define PHYS_BITS_MAX 52
+
 enum cpuid_reg { EAX, EBX, ECX, EDX };
 
 /* Which hosts a rule is for. */
@@ -167,4 +171,14 @@ void cpuid_for_vcpu(const struct kvm *kvm, uint32_t id, uint32_t nr_vcpus, struc
 		apply_rules(kvm, &ret->entries[i]);
 		set_topology(&ret->entries[i], id, nr_vcpus);
 	}
+}
+
+uint32_t cpuid_phys_bits(const struct kvm *kvm)
+{
+	uint32_t bits = PHYS_BITS_DEFAULT;
+
+	for (uint32_t i = 0; i < kvm->cpuid.nent && i < KVM_CPUID_MAX; i++)
+		if (kvm->cpuid.entries[i].function == 0x80000008)
+			bits = kvm->cpuid.entries[i].eax & 0xff;
+	return bits < PHYS_BITS_MAX ? bits : PHYS_BITS_MAX;
 }

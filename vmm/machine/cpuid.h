@@ -13,4 +13,7 @@
  */
 void cpuid_for_vcpu(const struct kvm *kvm, uint32_t id, uint32_t nr_vcpus, struct kvm_cpuid_table *ret);
 
+/* Bits of a guest-physical address. */
+uint32_t cpuid_phys_bits(const struct kvm *kvm);
+
 #endif /* VMM_MACHINE_CPUID_H */

@@ -12,6 +12,7 @@
 #include "dump/base/log.h"
 #include "firmware/dispatch.h"
 #include "vmm/host/console.h"
+#include "vmm/machine/cpuid.h"
 #include "vmm/memory/gmem.h"
 #include "vmm/memory/memmap.h"
 
@@ -72,6 +73,16 @@ static void fill_record(struct dump_record *record, const struct fw_panic *call,
 	memcpy(record->regs, regs, nr_regs * sizeof(regs[0]));
 }
 
+static int begin_dump(struct vm *vm)
+{
+	return guest_dump_begin(&vm->guest_dump, &(struct guest_dump_source){.vm_fd = vm->fd,
+							 .dir_fd = vm->shared->dump_dir_fd,
+							 .region = &vm->region,
+							 .layout = &vm->record->layout,
+							 .phys_bits = cpuid_phys_bits(vm->shared->kvm),
+							 .stopping = &vm->stopping});
+}
+
 static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call, const char *string,
 	uint32_t string_len, const struct fw_regs *regs, uint32_t nr_regs)
 {
@@ -87,8 +98,8 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 			return FW_ENOTSUP;
 		if (atomic_load(&vm->ended) || atomic_exchange(&vm->crash_claimed, true))
 			return FW_EBUSY;
-		grants_freeze(vm);
-		err = guest_dump_begin(vm, vm->shared->dump_dir_fd);
+		grants_freeze(&vm->grants, &vm->record->layout);
+		err = begin_dump(vm);
 		if (err) {
 			if (log_limit_ok(&vm->vcpus[cpu].refused))
 				log_debug("generation %u: no file for the guest's dump: %s", vm->generation,
@@ -114,27 +125,37 @@ static int32_t op_panic(void *machine, uint32_t cpu, const struct fw_panic *call
 
 static int32_t op_dump_open(void *machine, fw_gpa_t start, uint64_t len, uint32_t *ret_stream)
 {
-	return guest_dump_open(machine, start, len, ret_stream);
+	struct vm *vm = machine;
+
+	return guest_dump_open(&vm->guest_dump, start, len, ret_stream);
 }
 
 static int32_t op_dump_write(void *machine, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
 {
-	return guest_dump_write(machine, stream, buf, len, give_back);
+	struct vm *vm = machine;
+
+	return guest_dump_write(&vm->guest_dump, stream, buf, len, give_back);
 }
 
 static int32_t op_dump_close(void *machine, uint32_t stream)
 {
-	return guest_dump_close(machine, stream);
+	struct vm *vm = machine;
+
+	return guest_dump_close(&vm->guest_dump, stream);
 }
 
 static int32_t op_mem_add(void *machine, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added)
 {
-	return guest_dump_mem_add(machine, start, len, ret_added);
+	struct vm *vm = machine;
+
+	return guest_dump_mem_add(&vm->guest_dump, start, len, ret_added);
 }
 
 static int32_t op_mem_remove(void *machine, fw_gpa_t added)
 {
-	return guest_dump_mem_remove(machine, added);
+	struct vm *vm = machine;
+
+	return guest_dump_mem_remove(&vm->guest_dump, added);
 }
 
 static int32_t op_events_poll(

@@ -5,7 +5,7 @@
 #include "dump/base/io.h"
 #include "dump/files/publish.h"
 #include "vmm/memory/memmap.h"
-#include "vmm/machine/vm.h"
+#include "vmm/memory/grants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +21,6 @@
 #define RELEASE_PIECE MIB(32)
 /* our choice: added memory keeps this distance from RAM, so that the guest can tell them apart */
 #define ADDED_GAP GIB(1)
-/* Intel SDM vol. 2A CPUID 80000008H: without that leaf, 36 bits */
-#define PHYS_BITS_DEFAULT 36
-#define PHYS_BITS_MAX 52
 
 void guest_dump_init(struct guest_dump *dump)
 {
@@ -34,33 +31,23 @@ void guest_dump_init(struct guest_dump *dump)
 	pthread_mutex_init(&dump->releaser, NULL);
 }
 
-static uint64_t end_of_addresses(const struct kvm *kvm)
+int guest_dump_begin(struct guest_dump *dump, const struct guest_dump_source *source)
 {
-	uint32_t bits = PHYS_BITS_DEFAULT;
-
-	for (uint32_t i = 0; i < kvm->cpuid.nent && i < KVM_CPUID_MAX; i++)
-		if (kvm->cpuid.entries[i].function == 0x80000008)
-			bits = kvm->cpuid.entries[i].eax & 0xff;
-	return 1ull << (bits < PHYS_BITS_MAX ? bits : PHYS_BITS_MAX);
-}
-
-int guest_dump_begin(struct vm *vm, int dir_fd)
-{
-	const struct dump_layout *layout = &vm->region.layout;
+	const struct dump_layout *layout = &source->region->layout;
 	const struct dump_segment *last = &layout->segments[layout->nr_segments - 1];
-	struct guest_dump *dump = &vm->guest_dump;
 	int err;
 
 	pthread_mutex_lock(&dump->lock);
-	err = dump->file_fd >= 0
-		      ? -EBUSY
-		      : publish_tmpfile(dir_fd, dump_layout_file_size(&vm->record->layout), &dump->file_fd);
+	err = dump->file_fd >= 0 ? -EBUSY
+				 : publish_tmpfile(source->dir_fd, dump_layout_file_size(source->layout),
+					   &dump->file_fd);
 	if (!err) {
+		dump->source = *source;
 		dump->first_slot = GRANT_SLOTS_MAX;
 		/* not below 4 GiB either: there lie the interrupt controllers and KVM's own pages */
 		dump->next_added = u64_align_up(u64_max(last->gpa + last->size, HOLE_END), PAGE_SIZE_2M) +
 				   ADDED_GAP;
-		dump->added_end = end_of_addresses(vm->shared->kvm);
+		dump->added_end = 1ull << source->phys_bits;
 		atomic_store(&dump->active, true);
 	}
 	pthread_mutex_unlock(&dump->lock);
@@ -73,23 +60,22 @@ static bool overlaps(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 }
 
 /* RAM offset of a window that the guest asks for. */
-static int32_t check_window(const struct vm *vm, fw_gpa_t start, uint64_t len, uint64_t *ret_off)
+static int32_t check_window(const struct guest_dump *dump, fw_gpa_t start, uint64_t len, uint64_t *ret_off)
 {
-	if (!atomic_load(&vm->guest_dump.active))
+	if (!atomic_load(&dump->active))
 		return FW_ENOTSUP;
 	if (!len || start % PAGE_SIZE_4K || len % PAGE_SIZE_4K)
 		return FW_EINVAL;
-	return region_offset(&vm->region, start, len, ret_off) ? FW_EFAULT : FW_OK;
+	return region_offset(dump->source.region, start, len, ret_off) ? FW_EFAULT : FW_OK;
 }
 
 /* ---- streams ------------------------------------------------------------------------------------ */
 
-int32_t guest_dump_open(struct vm *vm, fw_gpa_t start, uint64_t len, uint32_t *ret_stream)
+int32_t guest_dump_open(struct guest_dump *dump, fw_gpa_t start, uint64_t len, uint32_t *ret_stream)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	uint32_t free_slot = FW_STREAMS_MAX;
 	uint64_t off;
-	int32_t status = check_window(vm, start, len, &off);
+	int32_t status = check_window(dump, start, len, &off);
 
 	if (status != FW_OK)
 		return status;
@@ -131,17 +117,16 @@ static int32_t reserve(struct guest_dump *dump, uint32_t stream, uint64_t len, u
 }
 
 /* One punch; the others wait, as they would in the kernel, so that what it gave back can be counted. */
-static int release_piece(struct vm *vm, uint64_t start, uint64_t len)
+static int release_piece(struct guest_dump *dump, uint64_t start, uint64_t len)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	uint64_t before, after;
 	int r;
 
 	pthread_mutex_lock(&dump->releaser);
-	before = io_bytes_behind(vm->region.fd);
-	r = io_fallocate(vm->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		vm->region.layout.head + start, len);
-	after = io_bytes_behind(vm->region.fd);
+	before = io_bytes_behind(dump->source.region->fd);
+	r = io_fallocate(dump->source.region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		dump->source.region->layout.head + start, len);
+	after = io_bytes_behind(dump->source.region->fd);
 	if (before > after)
 		dump->given_back += before - after;
 	pthread_mutex_unlock(&dump->releaser);
@@ -149,16 +134,16 @@ static int release_piece(struct vm *vm, uint64_t start, uint64_t len)
 }
 
 /* Gives the whole pages of RAM [@off, @off + @len) back to the host. */
-static void release(struct vm *vm, uint64_t off, uint64_t len)
+static void release(struct guest_dump *dump, uint64_t off, uint64_t len)
 {
 	uint64_t start = u64_align_up(off, PAGE_SIZE_4K);
 	uint64_t end = u64_align_down(off + len, PAGE_SIZE_4K);
 
-	atomic_store(&vm->guest_dump.released, true);
+	atomic_store(&dump->released, true);
 	/* in pieces that end between huge pages; what stays is released by the dumper */
-	for (uint64_t part; start < end && !atomic_load(&vm->stopping); start += part) {
+	for (uint64_t part; start < end && !atomic_load(dump->source.stopping); start += part) {
 		part = u64_min(end - start, RELEASE_PIECE - start % RELEASE_PIECE);
-		if (release_piece(vm, start, part))
+		if (release_piece(dump, start, part))
 			return;
 	}
 }
@@ -167,10 +152,10 @@ static void release(struct vm *vm, uint64_t off, uint64_t len)
  * Bytes from RAM offset @off on, at most @len, that have no memory behind them: they are zeros, and reading
  * them through the mapping would allocate them.  Multiple of the page size, or @len.
  */
-static uint64_t hole_at(const struct vm *vm, uint64_t off, uint64_t len)
+static uint64_t hole_at(const struct guest_dump *dump, uint64_t off, uint64_t len)
 {
-	uint64_t head = vm->region.layout.head;
-	off_t data = lseek(vm->region.fd, (off_t)(head + off), SEEK_DATA);
+	uint64_t head = dump->source.region->layout.head;
+	off_t data = lseek(dump->source.region->fd, (off_t)(head + off), SEEK_DATA);
 
 	if (data < 0)
 		return errno == ENXIO ? len : 0;
@@ -182,15 +167,15 @@ static uint64_t hole_at(const struct vm *vm, uint64_t off, uint64_t len)
  * a file and lets the others spin for it: they sleep instead.  Mapping the source first keeps the kernel
  * from copying a huge page in pieces.
  */
-static int write_piece(struct vm *vm, uint64_t from, uint64_t to, uint64_t len)
+static int write_piece(struct guest_dump *dump, uint64_t from, uint64_t to, uint64_t len)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	uint64_t start = u64_align_down(from, PAGE_SIZE_4K);
 	int err;
 
-	(void)madvise(vm->region.map + start, from + len - start, MADV_POPULATE_READ);
+	(void)madvise(dump->source.region->map + start, from + len - start, MADV_POPULATE_READ);
 	pthread_mutex_lock(&dump->writer);
-	err = io_pwrite_full(dump->file_fd, vm->region.map + from, len, vm->region.layout.head + to);
+	err = io_pwrite_full(
+		dump->file_fd, dump->source.region->map + from, len, dump->source.region->layout.head + to);
 	pthread_mutex_unlock(&dump->writer);
 	return err;
 }
@@ -210,9 +195,9 @@ static int write_hole(const struct guest_dump *dump, uint64_t head, uint64_t to,
 	return io_fallocate(dump->file_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head + to, len);
 }
 
-int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
+int32_t guest_dump_write(
+	struct guest_dump *dump, uint32_t stream, fw_gpa_t buf, uint64_t len, bool give_back)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	uint64_t from, to;
 	int32_t status;
 
@@ -220,32 +205,31 @@ int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t 
 		return FW_ENOTSUP;
 	if (!stream || stream > FW_STREAMS_MAX)
 		return FW_EINVAL;
-	if (region_offset(&vm->region, buf, len, &from))
+	if (region_offset(dump->source.region, buf, len, &from))
 		return FW_EFAULT;
 	status = reserve(dump, stream, len, &to);
 	for (uint64_t done = 0; status == FW_OK && done < len;) {
-		uint64_t skip = hole_at(vm, from + done, len - done);
+		uint64_t skip = hole_at(dump, from + done, len - done);
 		/* pieces end at huge pages, so that little more than what is used is read */
 		uint64_t part = u64_min(
 			len - done - skip, WRITE_PIECE - (from + done + skip) % WRITE_PIECE);
 
-		if (atomic_load(&vm->stopping))
+		if (atomic_load(dump->source.stopping))
 			status = FW_EBUSY;
-		else if (skip && write_hole(dump, vm->region.layout.head, to + done, skip))
+		else if (skip && write_hole(dump, dump->source.region->layout.head, to + done, skip))
 			status = FW_ENOSPC;
 		done += skip;
-		if (status == FW_OK && part && write_piece(vm, from + done, to + done, part))
+		if (status == FW_OK && part && write_piece(dump, from + done, to + done, part))
 			status = FW_ENOSPC;
 		done += part;
 	}
 	if (status == FW_OK && give_back)
-		release(vm, from, len);
+		release(dump, from, len);
 	return status;
 }
 
-int32_t guest_dump_close(struct vm *vm, uint32_t stream)
+int32_t guest_dump_close(struct guest_dump *dump, uint32_t stream)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	int32_t status = FW_EINVAL;
 
 	if (!atomic_load(&dump->active))
@@ -267,7 +251,7 @@ int32_t guest_dump_close(struct vm *vm, uint32_t stream)
  * Maps the window so that huge pages of the file, of the VMM and of the guest coincide: all three
  * addresses are equal modulo 2 MiB.
  */
-static int map_window(struct vm *vm, struct dump_area *area)
+static int map_window(struct guest_dump *dump, struct dump_area *area)
 {
 	uint64_t lead = area->off % PAGE_SIZE_2M;
 	uintptr_t aligned;
@@ -282,8 +266,8 @@ static int map_window(struct vm *vm, struct dump_area *area)
 	}
 	aligned = u64_align_up((uintptr_t)area->reserve, PAGE_SIZE_2M) + lead;
 	map = mmap((char *)area->reserve + (aligned - (uintptr_t)area->reserve), area->len,
-		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, vm->guest_dump.file_fd,
-		(off_t)(vm->region.layout.head + area->off));
+		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, dump->file_fd,
+		(off_t)(dump->source.region->layout.head + area->off));
 	if (map == MAP_FAILED)
 		return -errno;
 	area->map = map;
@@ -293,16 +277,16 @@ static int map_window(struct vm *vm, struct dump_area *area)
 	return 0;
 }
 
-static int set_slot(const struct vm *vm, const struct dump_area *area, uint64_t size)
+static int set_slot(const struct guest_dump *dump, const struct dump_area *area, uint64_t size)
 {
 	struct kvm_userspace_memory_region slot = {
-		.slot = vm->guest_dump.first_slot + (uint32_t)(area - vm->guest_dump.areas),
+		.slot = dump->first_slot + (uint32_t)(area - dump->areas),
 		.guest_phys_addr = area->added,
 		.memory_size = size,
 		.userspace_addr = (uint64_t)(uintptr_t)area->map,
 	};
 
-	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0 ? -errno : 0;
+	return ioctl(dump->source.vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0 ? -errno : 0;
 }
 
 static void drop_area(struct dump_area *area)
@@ -327,12 +311,11 @@ static int32_t find_area(struct guest_dump *dump, uint64_t off, uint64_t len, st
 	return *ret ? FW_OK : FW_ENOSPC;
 }
 
-int32_t guest_dump_mem_add(struct vm *vm, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added)
+int32_t guest_dump_mem_add(struct guest_dump *dump, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	struct dump_area *area;
 	uint64_t off;
-	int32_t status = check_window(vm, start, len, &off);
+	int32_t status = check_window(dump, start, len, &off);
 
 	if (status != FW_OK)
 		return status;
@@ -346,7 +329,7 @@ int32_t guest_dump_mem_add(struct vm *vm, fw_gpa_t start, uint64_t len, fw_gpa_t
 			.added = dump->next_added + start % PAGE_SIZE_2M,
 			.off = off,
 			.len = len};
-		if (map_window(vm, area) || set_slot(vm, area, len)) {
+		if (map_window(dump, area) || set_slot(dump, area, len)) {
 			drop_area(area);
 			status = FW_ENOSPC;
 		} else {
@@ -358,9 +341,8 @@ int32_t guest_dump_mem_add(struct vm *vm, fw_gpa_t start, uint64_t len, fw_gpa_t
 	return status;
 }
 
-int32_t guest_dump_mem_remove(struct vm *vm, fw_gpa_t added)
+int32_t guest_dump_mem_remove(struct guest_dump *dump, fw_gpa_t added)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 	int32_t status = FW_EINVAL;
 
 	if (!atomic_load(&dump->active))
@@ -370,7 +352,7 @@ int32_t guest_dump_mem_remove(struct vm *vm, fw_gpa_t added)
 		struct dump_area *area = &dump->areas[i];
 
 		if (area->used && area->added == added) {
-			status = set_slot(vm, area, 0) ? FW_EBUSY : FW_OK;
+			status = set_slot(dump, area, 0) ? FW_EBUSY : FW_OK;
 			if (status == FW_OK)
 				drop_area(area);
 			break;
@@ -380,9 +362,8 @@ int32_t guest_dump_mem_remove(struct vm *vm, fw_gpa_t added)
 	return status;
 }
 
-void guest_dump_fini(struct vm *vm)
+void guest_dump_fini(struct guest_dump *dump)
 {
-	struct guest_dump *dump = &vm->guest_dump;
 
 	for (uint32_t i = 0; i < FW_STREAMS_MAX; i++)
 		drop_area(&dump->areas[i]);

@@ -44,7 +44,18 @@ struct dump_area {
 	uint64_t reserve_size;
 };
 
+/* What it needs of its VM; everything borrowed. */
+struct guest_dump_source {
+	int vm_fd;
+	int dir_fd;                       /* directory of dumps */
+	struct region *region;            /* the VM's memory */
+	const struct dump_layout *layout; /* of the dump: what of the region is the VM's */
+	uint32_t phys_bits;               /* of the guest's physical addresses */
+	const _Atomic bool *stopping;     /* nobody may wait for anything any more */
+};
+
 struct guest_dump {
+	struct guest_dump_source source; /* set by BEGIN, read once @active is */
 	pthread_mutex_t lock;
 	pthread_mutex_t releaser; /* held by the vCPU that punches; guards @given_back */
 	uint64_t given_back;      /* bytes; for others once the vCPUs are parked */
@@ -60,24 +71,23 @@ struct guest_dump {
 	struct dump_area areas[FW_STREAMS_MAX];     /* guarded by lock */
 };
 
-struct vm;
-
 void guest_dump_init(struct guest_dump *dump);
 
 /*
- * guest_dump_begin - make the dump file in @dir_fd.  Once for a VM.
+ * guest_dump_begin - make the dump file in @source->dir_fd.  Once for a VM.
  * Errors: -EBUSY if there is one already, else -errno; the VM can then only be dumped by the VMM.
  */
-int warn_unused guest_dump_begin(struct vm *vm, int dir_fd);
+int warn_unused guest_dump_begin(struct guest_dump *dump, const struct guest_dump_source *source);
 
 /* Removes all areas and closes the file; the vCPUs are gone or stand still. */
-void guest_dump_fini(struct vm *vm);
+void guest_dump_fini(struct guest_dump *dump);
 
 /* The firmware calls; arguments and statuses as in firmware/abi.h. */
-int32_t guest_dump_open(struct vm *vm, fw_gpa_t start, uint64_t len, uint32_t *ret_stream);
-int32_t guest_dump_write(struct vm *vm, uint32_t stream, fw_gpa_t buf, uint64_t len, bool release);
-int32_t guest_dump_close(struct vm *vm, uint32_t stream);
-int32_t guest_dump_mem_add(struct vm *vm, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added);
-int32_t guest_dump_mem_remove(struct vm *vm, fw_gpa_t added);
+int32_t guest_dump_open(struct guest_dump *dump, fw_gpa_t start, uint64_t len, uint32_t *ret_stream);
+int32_t guest_dump_write(
+	struct guest_dump *dump, uint32_t stream, fw_gpa_t buf, uint64_t len, bool release);
+int32_t guest_dump_close(struct guest_dump *dump, uint32_t stream);
+int32_t guest_dump_mem_add(struct guest_dump *dump, fw_gpa_t start, uint64_t len, fw_gpa_t *ret_added);
+int32_t guest_dump_mem_remove(struct guest_dump *dump, fw_gpa_t added);
 
 #endif /* VMM_MACHINE_GUEST_DUMP_H */

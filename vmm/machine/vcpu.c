@@ -232,7 +232,7 @@ int vcpu_create(struct vcpu *ret, struct vm *vm, uint32_t id, const struct boot_
 		goto fail;
 	}
 	if (vm->shared->watchdog)
-		ret->stats_fd = watchdog_open(ret->fd);
+		ret->stats_fd = ioctl(ret->fd, KVM_GET_STATS_FD, NULL); /* -1: this KVM has none */
 	err = vcpu_set_boot_state(ret, entry);
 	if (!err)
 		err = -pthread_create(&ret->thread, NULL, vcpu_thread, ret);

@@ -5,7 +5,11 @@
  * Several live in one process: the running one, its standby, and crashed ones on their way out.
  *
  * Threads: vCPU threads report through vm_end() and the atomics below and ring notify_fd; the
- * supervisor (guest.c) reads those, and alone calls the functions that command the VM.
+ * supervisor reads those, and alone calls the functions that command the VM.
+ *
+ *      vm_create.c   making and destroying one, with its table of devices
+ *      vm_command.c  what the supervisor has it do
+ *      vm.c          what its own threads report and wait for
  */
 #ifndef VMM_MACHINE_VM_H
 #define VMM_MACHINE_VM_H
@@ -42,13 +46,6 @@ struct vm_end {
 	bool guest_dumped;       /* CRASH: the guest has written its dump by itself (FW_PANIC_END) */
 };
 
-/* A memory-mapped device that nothing but the ACPI tables tells the guest of: a virtio-mmio transport. */
-struct vm_mmio {
-	gpa_t base;
-	uint64_t len; /* bytes */
-	uint32_t gsi; /* edge-triggered interrupt, an input of the IOAPIC */
-};
-
 /* What all VMs of one guest share; everything borrowed, read-only while VMs live. */
 struct vm_shared {
 	const struct kvm *kvm;
@@ -72,8 +69,6 @@ struct vm {
 	struct region region;
 	struct grants grants; /* how much of it the VM has */
 	struct bus ports, memory;
-	struct vm_mmio mmio[VIRTIO_MMIO_SLOTS]; /* announced to the guest; fixed before vCPUs exist */
-	uint32_t nr_mmio;
 	struct serial serial;
 	struct vm_devices *devices; /* owned: the virtio ones */
 	struct event_queue events;  /* for the guest to read */
@@ -120,15 +115,10 @@ struct vm {
 int warn_unused vm_create(struct vm **ret, const struct vm_shared *shared, uint64_t initial,
 	const struct boot_source *source, char *why, size_t why_size);
 
-/*
- * vm_announce_mmio - have the guest told of a virtio-mmio device at [@base, @base + @len) with interrupt @gsi.
- * For add_devices(), beside the bus_add() to vm->memory that serves the accesses: see virtio_mmio_base().
- * Errors: -ENOSPC if VIRTIO_MMIO_SLOTS are announced already.
- */
-int warn_unused vm_announce_mmio(struct vm *vm, gpa_t base, uint64_t len, uint32_t gsi);
-
 /* Ends the threads, closes everything.  Slow (tens of ms): not for critical paths.  NULL is fine. */
 void vm_destroy(struct vm *vm);
+
+/* ---- vm_command.c: for the supervisor --------------------------------------------------------------- */
 
 /* Lets the vCPUs run.  Generation, recovery and predecessor are set before. */
 void vm_start(struct vm *vm);
@@ -154,10 +144,15 @@ int warn_unused vm_park(struct vm *vm, uint64_t timeout_ns);
 uint32_t vm_pause(struct vm *vm, uint64_t timeout_ns);
 void vm_resume(struct vm *vm);
 
+/* Has the threads of the vCPUs end, which vcpu_destroy() waits for. */
+void vm_quit(struct vm *vm);
+
 static inline bool vm_is_paused(const struct vm *vm)
 {
 	return atomic_load(&vm->command) == VM_PAUSE;
 }
+
+/* ---- vm.c: for threads of the VM ---------------------------------------------------------------------- */
 
 /*
  * vm_end - report the end of the VM; only the first report counts.  Any thread.

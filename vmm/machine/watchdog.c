@@ -5,7 +5,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
-#include "vmm/machine/vm.h"
+#include "vmm/machine/vcpu.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,11 +27,6 @@
  * slowest (one a second, of a CPU that runs without), comes more often.
  */
 #define STRAY_EXIT_NS (5 * NSEC_PER_SEC)
-
-int watchdog_open(int vcpu_fd)
-{
-	return ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
-}
 
 bool watchdog_alive(uint64_t exits, uint64_t cpu_ns, uint32_t nr_vcpus)
 {
@@ -82,17 +77,17 @@ static int learn_layout(struct watchdog *w, int fd)
 }
 
 /* Exits that the guest itself made, all vCPUs together. */
-static int count_exits(const struct vm *vm, uint64_t *ret)
+static int count_exits(const struct watchdog *w, const struct vcpu *vcpus, uint32_t nr, uint64_t *ret)
 {
 	uint64_t sum = 0, all, irqs;
 
-	for (uint32_t i = 0; i < vm->nr_vcpus_created; i++) {
-		int fd = vm->vcpus[i].stats_fd;
-		int err = io_pread_full(fd, &irqs, sizeof(irqs), vm->watchdog.irq_exits_off);
+	for (uint32_t i = 0; i < nr; i++) {
+		int fd = vcpus[i].stats_fd;
+		int err = io_pread_full(fd, &irqs, sizeof(irqs), w->irq_exits_off);
 
 		/* in this order: an exit in between counts as the guest's, and never below zero */
 		if (!err)
-			err = io_pread_full(fd, &all, sizeof(all), vm->watchdog.exits_off);
+			err = io_pread_full(fd, &all, sizeof(all), w->exits_off);
 		if (err)
 			return err;
 		sum += all - u64_min(irqs, all);
@@ -112,43 +107,43 @@ static uint64_t cpu_time(const struct vcpu *vcpu)
 }
 
 /* The most that one vCPU has burned since the guest was last seen alive. */
-static uint64_t burned(const struct vm *vm)
+static uint64_t burned(const struct watchdog *w, const struct vcpu *vcpus, uint32_t nr)
 {
 	uint64_t most = 0;
 
-	for (uint32_t i = 0; i < vm->nr_vcpus_created; i++)
-		most = u64_max(most, cpu_time(&vm->vcpus[i]) - vm->watchdog.cpu_ns[i]);
+	for (uint32_t i = 0; i < nr; i++)
+		most = u64_max(most, cpu_time(&vcpus[i]) - w->cpu_ns[i]);
 	return most;
 }
 
-static void note_alive(struct vm *vm, uint64_t exits)
+static void note_alive(struct watchdog *w, const struct vcpu *vcpus, uint32_t nr, uint64_t exits)
 {
-	vm->watchdog.exits = exits;
-	for (uint32_t i = 0; i < vm->nr_vcpus_created; i++)
-		vm->watchdog.cpu_ns[i] = cpu_time(&vm->vcpus[i]);
+	w->exits = exits;
+	for (uint32_t i = 0; i < nr; i++)
+		w->cpu_ns[i] = cpu_time(&vcpus[i]);
 }
 
-bool watchdog_look(struct vm *vm, uint64_t limit, uint64_t now)
+bool watchdog_look(struct watchdog *w, const struct vcpu *vcpus, uint32_t nr_vcpus, uint32_t generation,
+	uint64_t limit, uint64_t now)
 {
-	struct watchdog *w = &vm->watchdog;
 	bool first = !w->look_at_ns;
 	uint64_t exits, cpu_ns;
 	int err = 0;
 
 	if (!w->ready)
-		err = learn_layout(w, vm->vcpus[0].stats_fd);
+		err = learn_layout(w, vcpus[0].stats_fd);
 	if (!err)
-		err = count_exits(vm, &exits);
+		err = count_exits(w, vcpus, nr_vcpus, &exits);
 	if (err) {
 		log_warn("generation %u: vm.watchdog hears heartbeat calls only: KVM's statistics: %s",
-			vm->generation, strerror(-err));
+			generation, strerror(-err));
 		w->look_at_ns = UINT64_MAX;
 		return false;
 	}
 	w->look_at_ns = now + u64_max(u64_min(limit / LOOKS, LOOK_MAX_NS), NSEC_PER_MSEC);
-	cpu_ns = burned(vm);
-	if (first || watchdog_alive(exits - w->exits, cpu_ns, vm->nr_vcpus_created))
-		note_alive(vm, exits);
+	cpu_ns = burned(w, vcpus, nr_vcpus);
+	if (first || watchdog_alive(exits - w->exits, cpu_ns, nr_vcpus))
+		note_alive(w, vcpus, nr_vcpus, exits);
 	else if (cpu_ns >= limit)
 		return true;
 	return false;

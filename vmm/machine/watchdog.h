@@ -8,7 +8,7 @@
  * while all vCPUs together made no exits of their own.  Halted, paused and starved vCPUs burn nothing and are never
  * blamed.  Limits: docs/linux.md, "Hangs".
  *
- * Locks: none; everything is the supervisor's, but watchdog_open(), which is the vCPU's creator's.
+ * Locks: none; everything is the supervisor's.
  */
 #ifndef VMM_MACHINE_WATCHDOG_H
 #define VMM_MACHINE_WATCHDOG_H
@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct vm;
+struct vcpu;
 
 struct watchdog {
 	bool ready;         /* the offsets below are known */
@@ -31,17 +31,12 @@ struct watchdog {
 };
 
 /*
- * watchdog_open - the statistics file of a vCPU, while nobody runs it.
- * Result: a descriptor that the caller owns, or -1: this KVM has no statistics.
- */
-int watchdog_open(int vcpu_fd);
-
-/*
- * watchdog_look - see whether @vm lives; to be called when vm->watchdog.look_at_ns is reached.
+ * watchdog_look - see whether the VM of @nr_vcpus @vcpus lives; to be called when look_at_ns is reached.
  * @limit: ns of CPU time without an exit that make a hang.  Result: true if the guest hangs.
  * Without statistics it says so once, and look_at_ns is UINT64_MAX from then on.
  */
-bool watchdog_look(struct vm *vm, uint64_t limit, uint64_t now);
+bool watchdog_look(struct watchdog *w, const struct vcpu *vcpus, uint32_t nr_vcpus, uint32_t generation,
+	uint64_t limit, uint64_t now);
 
 /*
  * watchdog_alive - whether @exits more exits in @cpu_ns of CPU time of one vCPU, with @nr_vcpus in all, show a guest that lives.

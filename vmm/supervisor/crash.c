@@ -221,7 +221,7 @@ static void park(struct vm *dead)
 		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
 			 "dump",
 			dead->generation);
-	vm_quiesce_devices(dead);
+	vm_devices_quiesce(dead->devices, dead->generation);
 	dump_record_mark(dead->record, DUMP_MOMENT_PARKED, clock_mono_ns());
 }
 
@@ -239,7 +239,7 @@ void crash_handle(struct guest *guest)
 	vm_ask_to_park(dead);
 	handover_end(guest, dead);
 	park(dead);
-	grants_freeze(dead);
+	grants_freeze(&dead->grants, &dead->record->layout);
 	guest->vm = NULL;
 
 	/* 2. What the dumper must know. */
@@ -286,7 +286,8 @@ void crash_begin(struct guest *guest)
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
 	guest->dying = dead;
 	handover_end(guest, dead);
-	vm_quiesce_devices(dead); /* its vCPUs go on; they have no use for devices, and the next VM does */
+	vm_devices_quiesce(dead->devices,
+		dead->generation); /* its vCPUs go on; they have no use for devices, and the next VM does */
 	job = jobs_add(guest, dead, &dead->crash);
 	handover_claim(guest, dead, job);
 	recovering = recover_from(guest, dead, &dead->crash, job);

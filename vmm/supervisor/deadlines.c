@@ -33,7 +33,8 @@ void deadlines_check(struct guest *guest)
 
 	if (now >= watchdog_deadline(guest) &&
 		(atomic_load(&guest->vm->calls_made) ||
-			watchdog_look(guest->vm, guest->config->vm.watchdog, now))) {
+			watchdog_look(&guest->vm->watchdog, guest->vm->vcpus, guest->vm->nr_vcpus_created,
+				guest->vm->generation, guest->config->vm.watchdog, now))) {
 		vm_end(guest->vm,
 			&(struct vm_end){.kind = VM_END_CRASH, .reason = DUMP_REASON_HANG, .ns = now});
 		guest_check_vm(guest);

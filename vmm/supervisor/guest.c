@@ -115,7 +115,7 @@ static void retire_vm(struct guest *guest)
 	handover_end(guest, vm);
 	if (vm_park(vm, RETIRE_TIMEOUT_NS))
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
-	vm_quiesce_devices(vm);
+	vm_devices_quiesce(vm->devices, vm->generation);
 	guest->vm = NULL;
 	jobs_settle(guest, vm->generation, 0);
 	guest_reap(guest, vm);

@@ -213,21 +213,21 @@ void handover_grant(struct guest *guest)
 	struct budget_state state;
 	uint64_t left;
 
-	if (!vm || !grants_left(vm))
+	if (!vm || !grants_left(&vm->grants))
 		return;
 	budget_look(&guest->budget, &state);
 	left = budget_left(&state, region_usable(&vm->region));
-	if (left >= grants_left(vm)) {
-		grants_finish(vm);
+	if (left >= grants_left(&vm->grants)) {
+		grants_finish(&vm->grants);
 	} else if (!state.growing && allow) {
-		report_uncovered(vm->generation, grants_left(vm) - left);
+		report_uncovered(vm->generation, grants_left(&vm->grants) - left);
 		budget_write_off(&guest->budget);
-		grants_finish(vm);
-	} else if (!grants_offer(vm, left) && !state.under_way && !guest->blocked) {
+		grants_finish(&vm->grants);
+	} else if (!grants_offer(&vm->grants, left) && !state.under_way && !guest->blocked) {
 		guest->blocked = true;
 		report_blocked(guest, vm->generation);
 	}
-	if (!grants_left(vm))
+	if (!grants_left(&vm->grants))
 		report_complete(vm);
 }
 
@@ -247,7 +247,7 @@ void handover_look(struct guest *guest, uint64_t *ret_granted, bool *ret_waits)
 
 	*ret_granted = gated ? gated : region_usable(&guest->vm->region);
 	*ret_waits = gate_stalled_until(&guest->gate) == UINT64_MAX ||
-		     (guest->blocked && grants_left(guest->vm));
+		     (guest->blocked && grants_left(&guest->vm->grants));
 }
 
 enum recovery_wait handover_must_wait(struct guest *guest)
