@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dump/save/salvage_impl.h - shared by dump/save/salvage.c, which decides, and dump/save/salvage_copy.c, which moves bytes.
- * Private to them.
+ * dump/save/salvage_impl.h - shared by dump/save/salvage.c, which decides, dump/save/salvage_files.c, which opens, and
+ * dump/save/salvage_copy.c, which moves bytes.  Private to them.
  */
 #ifndef DUMP_SAVE_SALVAGE_IMPL_H
 #define DUMP_SAVE_SALVAGE_IMPL_H
@@ -31,6 +31,15 @@ struct salvage {
 /* Writes the sentence, returns @error (-errno); strerror is not added. */
 int salvage_fail(struct salvage *salvage, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Directory and base name of the request's path. */
+int warn_unused salvage_split_path(struct salvage *salvage);
+
+/* Opens and locks the files of the dump: dump_fd, region_fd, one of them at least. */
+int warn_unused salvage_open_files(struct salvage *salvage);
+
+/* A reader of what was opened. */
+int warn_unused salvage_open_reader(struct salvage *salvage);
 
 /* The region itself becomes a complete dump, up to its trailer. */
 int warn_unused salvage_convert_region(struct salvage *salvage);
