@@ -116,6 +116,13 @@ struct vmcore_raw {
  */
 #define VMCORE_FLAG_RELEASED 1u
 
+/*
+ * In a dump on a disk: a chunk is marked as done, and a state set, only when what it speaks of is on the disk.  Without
+ * it the marks tell what was written, and a write-back that failed since, which the kernel tells once, to somebody
+ * who may be dead, makes them wrong.
+ */
+#define VMCORE_FLAG_DURABLE 2u
+
 /* our choice: selectors that the trailer has counters for */
 #define VMCORE_SELECTORS_MAX 8
 
