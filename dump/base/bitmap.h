@@ -13,6 +13,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Words of a bitmap of @bits bits. */
+static inline uint64_t bitmap_words(uint64_t bits)
+{
+	return (bits + 63) / 64;
+}
+
 static inline bool bitmap_test(const uint64_t *map, uint64_t bit)
 {
 	return map[bit / 64] >> (bit % 64) & 1;

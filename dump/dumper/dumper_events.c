@@ -30,12 +30,12 @@ static struct dumper_event make_event(const struct dump_engine *engine, enum dum
 		.total = engine->layout.ram,
 		.released = engine->released,
 		.dumped = engine->dumped,
-		.distrusted = engine->distrusted,
+		.distrusted = engine->selection.distrusted,
 	};
 
 	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
-		event.excluded[i] = engine->excluded[i];
-	memcpy(event.reasons, engine->reasons, sizeof(event.reasons));
+		event.excluded[i] = engine->selection.excluded[i];
+	memcpy(event.reasons, engine->selection.reasons, sizeof(event.reasons));
 	return event;
 }
 
@@ -117,7 +117,7 @@ void dumper_report(const struct session *session, const struct dump_engine *engi
 	struct dumper_event event = make_event(engine, error ? DUMPER_FAILED : DUMPER_DONE);
 
 	event.status = error;
-	snprintf(event.text, sizeof(event.text), "%s", error ? engine->why : engine->distrust);
+	snprintf(event.text, sizeof(event.text), "%s", error ? engine->why : engine->selection.distrust);
 	if (!error)
 		event.file_bytes = file_bytes(engine);
 	if (send_event(session, &event, true))

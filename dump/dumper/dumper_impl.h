@@ -9,6 +9,7 @@
 #include "dump/dumper/dumper.h"
 #include "dump/dumper/dumper_wire.h"
 #include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 
 #include <pthread.h>
 

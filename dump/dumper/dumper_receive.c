@@ -2,8 +2,7 @@
 /* dump/dumper/dumper_receive.c - takes a request of the VMM's and checks what came with it: see dumper_impl.h */
 #include "dump/dumper/dumper_impl.h"
 
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +29,7 @@ const char *dumper_check_given(int fd, const struct dump_record *record)
 	const struct dump_options *options = &record->options;
 	struct stat st;
 
-	if (!dump_strategies[options->strategy].sinks || !dump_sinks[options->sink]->compressed)
+	if (!dump_strategies[options->strategy].sinks || !dump_sinks[options->sink].compressed)
 		return dumper_check_region(fd, &record->layout);
 	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? "the dump is no regular file" : NULL;
 }

@@ -3,14 +3,14 @@
  * dump/engine/engine_files.c - the two files of a dump and their names: when each gets one, and what is in the
  * file by then.  docs/vmcore.md, "Names, and partial dumps", is the specification in words.
  */
-#include "dump/engine/engine_impl.h"
+#include "dump/engine/engine_files.h"
 
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
+#include "dump/engine/engine.h"
 #include "dump/base/log.h"
 #include "dump/base/filemap.h"
 #include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -323,7 +323,7 @@ void engine_tell_what_is_kept(struct dump_engine *engine)
 void engine_close_files(struct dump_engine *engine)
 {
 	if (engine->sink_state)
-		engine->sink->close(engine->sink_state);
+		engine->ops->close(engine->sink_state);
 	engine->sink_state = NULL;
 	dump_tail_fini(&engine->seal);
 	dump_tail_fini(&engine->tail);

@@ -4,7 +4,7 @@
  *
  * It is kept in the crash record: a dumper that goes on after another one finds memory missing.
  */
-#include "dump/engine/engine_impl.h"
+#include "dump/engine/engine_guest.h"
 
 #include "dump/base/cleanup.h"
 #include "dump/base/log.h"

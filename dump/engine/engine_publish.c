@@ -2,13 +2,13 @@
 /*
  * dump/engine/engine_publish.c - everything is dumped: what a file still needs before it gets its final name.
  */
-#include "dump/engine/engine_impl.h"
+#include "dump/engine/engine_publish.h"
 
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
+#include "dump/engine/engine_files.h"
 #include "dump/select/select.h"
 #include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static int seal_region(struct dump_engine *engine)
 			engine, r, "cannot fill in the tables of %s", engine->names.region_partial);
 	unlinkat(engine->out_dir_fd, engine->names.dump_partial, 0);
 	engine->dump_linked = false;
-	dump_select_fini(engine); /* its bits may be in what goes now */
+	dump_select_fini(&engine->selection); /* its bits may be in what goes now */
 	dump_tail_fini(&engine->tail);
 	engine->tail = *seal;
 	*seal = (struct dump_tail){.fd = -1};
@@ -48,7 +48,7 @@ static int seal_region(struct dump_engine *engine)
 /* Into the head or tail room of a file that has its tail. */
 static int write_image(struct dump_engine *engine, uint64_t off, const void *data, size_t len)
 {
-	return engine->sink_state ? engine->sink->write(engine->sink_state, off, data, len)
+	return engine->sink_state ? engine->ops->write(engine->sink_state, off, data, len)
 				  : io_pwrite_full(engine->dump_fd, data, len, off);
 }
 

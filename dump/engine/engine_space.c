@@ -2,11 +2,10 @@
 /*
  * dump/engine/engine_space.c - which directory has room for the dump, asked before its first byte is written.
  */
-#include "dump/engine/engine_impl.h"
+#include "dump/engine/engine_space.h"
 
 #include "dump/base/io.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/engine/engine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +31,7 @@ static uint64_t chunks_in_flight(const struct dump_options *options, uint64_t ra
 {
 	const struct dump_strategy *strategy = &dump_strategies[options->strategy];
 	/* a compressed block waits for those before it (dump/lz4/lz4_writer.h) */
-	uint64_t each = strategy->sinks && dump_sinks[options->sink]->compressed ? 4 : 1;
+	uint64_t each = strategy->sinks && dump_sinks[options->sink].compressed ? 4 : 1;
 
 	return u64_min(engine_workers(options) * each * options->chunk, ram);
 }

@@ -9,19 +9,14 @@
 /* our choice: what is counted as released at once; asking costs a microsecond */
 #define COUNT_SLICE MIB(32)
 
-uint64_t punch_host_bytes(const struct dump_engine *engine)
-{
-	return u64_min(io_bytes_behind(engine->region_fd), engine->layout.ram);
-}
-
 void punch_init(struct punch *punch, struct dump_engine *engine)
 {
-	*punch = (struct punch){.engine = engine, .before = punch_host_bytes(engine)};
+	*punch = (struct punch){.engine = engine, .before = dead_region_host_bytes(&engine->region)};
 }
 
 void punch_count(struct punch *punch)
 {
-	uint64_t after = punch_host_bytes(punch->engine);
+	uint64_t after = dead_region_host_bytes(&punch->engine->region);
 
 	if (after < punch->before)
 		dump_engine_released(punch->engine, punch->before - after);
@@ -33,7 +28,7 @@ int punch_flush(struct punch *punch)
 	int r = 0;
 
 	if (punch->end > punch->start)
-		r = dump_release(punch->engine, punch->start, punch->end - punch->start);
+		r = dead_region_release(&punch->engine->region, punch->start, punch->end - punch->start);
 	if (r)
 		return r;
 	punch->start = punch->end = 0;
@@ -51,7 +46,7 @@ static int add_run(struct punch *punch, uint64_t start, uint64_t end)
 		return 0;
 	}
 	if (punch->end > punch->start)
-		r = dump_release(punch->engine, punch->start, punch->end - punch->start);
+		r = dead_region_release(&punch->engine->region, punch->start, punch->end - punch->start);
 	punch->start = start;
 	punch->end = end;
 	return r;
@@ -63,11 +58,11 @@ int punch_unwanted(struct punch *punch, uint64_t start, uint64_t end)
 	int r = 0;
 
 	while (!r) {
-		uint64_t first = bitmap_next(punch->engine->copy, page, last, false);
+		uint64_t first = bitmap_next(punch->engine->selection.copy, page, last, false);
 
 		if (first == last)
 			break;
-		page = bitmap_next(punch->engine->copy, first, last, true);
+		page = bitmap_next(punch->engine->selection.copy, first, last, true);
 		r = add_run(punch, first * PAGE_SIZE_4K, page * PAGE_SIZE_4K);
 	}
 	return r;

@@ -7,7 +7,7 @@
 #ifndef DUMP_ENGINE_PUNCH_H
 #define DUMP_ENGINE_PUNCH_H
 
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 
 struct punch {
 	struct dump_engine *engine; /* borrowed */
@@ -17,7 +17,7 @@ struct punch {
 
 void punch_init(struct punch *punch, struct dump_engine *engine);
 
-/* Punches the pages of [@start, @end) whose bits are clear in engine->copy; a run at the end may wait. */
+/* Punches the pages of [@start, @end) whose bits are clear in engine->selection.copy; a run at the end may wait. */
 int warn_unused punch_unwanted(struct punch *punch, uint64_t start, uint64_t end);
 
 /* Punches what waits, and counts what was given back. */
@@ -25,8 +25,5 @@ int warn_unused punch_flush(struct punch *punch);
 
 /* Counts what was given back since it was last asked, whoever punched. */
 void punch_count(struct punch *punch);
-
-/* Host memory behind the region, RAM only but for some KiB of tables; 0 if it cannot be asked. */
-uint64_t punch_host_bytes(const struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_PUNCH_H */

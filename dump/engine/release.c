@@ -5,7 +5,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,32 +18,6 @@
  * back soon and whoever waits for it hears of it; with huge pages nothing is lost by it.
  */
 #define SLICE MIB(32)
-
-/* our choice: some 100 ms in all, longer than whoever holds a huge page for a moment is kept from going on */
-#define REPEATS_MAX 20000
-
-static bool is_populated(const struct dump_engine *engine, uint64_t off, uint64_t len)
-{
-	off_t data = lseek(engine->region_fd, (off_t)(engine->layout.head + off), SEEK_DATA);
-
-	return data >= 0 && (uint64_t)data < engine->layout.head + off + len;
-}
-
-/*
- * A part of a huge page that somebody else holds at that moment, the reaper that unmaps it for one, is zeroed, but its
- * memory stays: it cannot be split then.  So it is tried again.
- */
-int dump_release(struct dump_engine *engine, uint64_t off, uint64_t len)
-{
-	int r;
-
-	do
-		r = io_fallocate(engine->region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			engine->layout.head + off, len);
-	while (!r && is_populated(engine, off, len) &&
-		atomic_fetch_add(&engine->repeated, 1) < REPEATS_MAX);
-	return r;
-}
 
 /*
  * What runs are cut to.  Measured (docs/vmcore.md, "Selection"): a part of a huge page is not worth splitting
@@ -68,7 +42,7 @@ static int release_run(struct dump_engine *engine, uint64_t off, uint64_t end)
 		int r;
 
 		len = u64_min(end - off, SLICE - off % SLICE);
-		r = dump_release(engine, off, len);
+		r = dead_region_release(&engine->region, off, len);
 		if (r)
 			return r;
 		after = io_bytes_behind(engine->region_fd);
@@ -99,5 +73,5 @@ void dump_release_excluded(struct dump_engine *engine)
 	}
 	if (r)
 		log_debug("cannot release excluded memory early: %s", strerror(-r));
-	dump_engine_forget_extents(engine);
+	dead_region_forget_extents(&engine->region);
 }

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dump/engine/release.h - giving the crashed region's memory back to the host.
+ * dump/engine/release.h - giving back to the host what no copy is needed of.
  */
 #ifndef DUMP_ENGINE_RELEASE_H
 #define DUMP_ENGINE_RELEASE_H
 
-#include "dump/base/num.h"
-
-#include <stdint.h>
-
 struct dump_engine;
-
-/*
- * dump_release - punch [@off, @off + @len) of RAM out of the region.  Nothing in there may be needed any
- * more: excluded by the page bitmap in the file, or marked as done in its progress table.
- * Errors: -errno.  Locks: any thread.
- */
-int warn_unused dump_release(struct dump_engine *engine, uint64_t off, uint64_t len);
 
 /*
  * dump_release_excluded - release what needs no copy: runs of pages that are not in tail.selected, before

@@ -10,7 +10,7 @@
  *      write                                 head and, after finish, tail
  *      close
  *
- * A sink is one file and one line in dump/engine/tables.c.  It knows nothing of names, sockets and selectors.
+ * A sink is one file and one line in dump/record/choices.c and in dump/engine/tables.c.  It knows nothing of names, sockets and selectors.
  */
 #ifndef DUMP_ENGINE_SINK_H
 #define DUMP_ENGINE_SINK_H
@@ -29,15 +29,8 @@ struct dump_run {
 	uint64_t len; /* bytes */
 };
 
-struct dump_sink {
-	const char *name; /* as in [dump] compress = */
-	const char *help; /* one line for --help */
-	/*
-	 * The file is not laid out as the region: the tables that tell what is done are in the region's tail
-	 * room while it works, and the file has names of its own.
-	 */
-	bool compressed;
-
+/* What one of dump_sinks[] does. */
+struct sink_ops {
 	/* For at most @workers workers.  0 and *ret_sink, or -errno. */
 	int (*open)(struct dump_engine *engine, uint64_t workers, void **ret_sink);
 	/* What one thread needs; NULL = nothing.  0 and *ret_worker, or -errno. */
@@ -62,7 +55,7 @@ struct dump_sink {
 	void (*close)(void *sink);
 };
 
-extern const struct dump_sink dump_sink_elf;
-extern const struct dump_sink dump_sink_lz4;
+extern const struct sink_ops sink_elf;
+extern const struct sink_ops sink_lz4;
 
 #endif /* DUMP_ENGINE_SINK_H */

@@ -16,7 +16,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 #include "dump/base/filemap.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ struct sink_elf {
 
 static int write_run(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
-	return io_pwrite_full(engine->dump_fd, engine->ram + off, len, engine->layout.head + off);
+	return io_pwrite_full(engine->dump_fd, engine->region.ram + off, len, engine->layout.head + off);
 }
 
 /*
@@ -49,7 +49,7 @@ static int write_run(struct dump_engine *engine, uint64_t off, uint64_t len)
  */
 static void map_source(struct dump_engine *engine, uint64_t off, uint64_t len)
 {
-	(void)madvise(engine->ram + off, len, MADV_POPULATE_READ);
+	(void)madvise(engine->region.ram + off, len, MADV_POPULATE_READ);
 }
 
 static int copy_by_write(struct sink_elf *sink, uint64_t off, uint64_t len)
@@ -99,7 +99,7 @@ static bool is_sparse(const struct dump_engine *engine, uint64_t off)
 	uint64_t first = u64_align_down(off, PAGE_SIZE_2M) / PAGE_SIZE_4K;
 	uint64_t end = u64_min(first + PAGE_SIZE_2M / PAGE_SIZE_4K, engine->layout.ram / PAGE_SIZE_4K);
 
-	return bitmap_next(engine->copy, first, end, false) < end;
+	return bitmap_next(engine->selection.copy, first, end, false) < end;
 }
 
 static int copy_run(struct sink_elf *sink, uint64_t off, uint64_t len)
@@ -223,9 +223,7 @@ static int elf_write(void *opaque, uint64_t off, const void *data, size_t len)
 	return io_pwrite_full(sink->engine->dump_fd, data, len, off);
 }
 
-const struct dump_sink dump_sink_elf = {
-	.name = "none",
-	.help = "an ELF file, every page at its own offset",
+const struct sink_ops sink_elf = {
 	.open = elf_open,
 	.chunk = elf_chunk,
 	.write = elf_write,

@@ -12,7 +12,7 @@
  */
 #include "dump/engine/sink.h"
 
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 #include "dump/base/filemap.h"
 #include "dump/lz4/lz4_reader.h"
 #include "dump/lz4/lz4_writer.h"
@@ -162,10 +162,10 @@ static int lz4_chunk(void *opaque, void *opaque_worker, uint64_t index, const st
 	dump_engine_chunk(engine, index, &start, &len);
 	for (size_t i = 0; i < nr_runs; i++) {
 		/* one call instead of a fault every few pages; it is only a wish */
-		(void)madvise(engine->ram + runs[i].off, runs[i].len, MADV_POPULATE_READ);
+		(void)madvise(engine->region.ram + runs[i].off, runs[i].len, MADV_POPULATE_READ);
 		worker->runs[i] = (struct lz4_run){.off = (uint32_t)(runs[i].off - start),
 			.len = (uint32_t)runs[i].len,
-			.data = engine->ram + runs[i].off};
+			.data = engine->region.ram + runs[i].off};
 		atomic_fetch_add(&engine->dumped, runs[i].len);
 	}
 	if (nr_runs || populated)
@@ -237,10 +237,7 @@ static int lz4_write(void *opaque, uint64_t off, const void *data, size_t len)
 	return lz4_writer_patch(sink->writer, off, data, len);
 }
 
-const struct dump_sink dump_sink_lz4 = {
-	.name = "lz4",
-	.help = "a standard LZ4 file of the same, for vmapp",
-	.compressed = true,
+const struct sink_ops sink_lz4 = {
 	.open = lz4_open,
 	.worker_open = lz4_worker_open,
 	.worker_close = lz4_worker_close,

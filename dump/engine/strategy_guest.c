@@ -7,7 +7,8 @@
  * there: excluded, by the guest's decision.
  */
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
+#include "dump/engine/tables.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -61,7 +62,8 @@ int strategy_guest(struct dump_engine *engine)
 		uint64_t populated = 0;
 
 		dump_engine_chunk(engine, i, &off, &len);
-		for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
+		for (uint64_t at = off;
+			(r = dead_region_extent(&engine->region, at, off + len, &start, &end)) == 1;
 			at = end)
 			populated += end - start;
 		if (!r)

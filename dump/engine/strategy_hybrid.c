@@ -14,7 +14,8 @@
  * partial dumps").  It pays with huge pages, which a punch of a part splits, at a price for each run.
  */
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
+#include "dump/engine/tables.h"
 #include "dump/engine/punch.h"
 #include "dump/engine/release.h"
 #include "dump/select/select.h"
@@ -66,7 +67,7 @@ static bool has_huge_pages(int fd)
 /* True if moving the wanted pages of [@first, @end) is cheaper than punching the others. */
 static bool is_worth_moving(const struct hybrid *hybrid, uint64_t first, uint64_t end)
 {
-	const uint64_t *copy = hybrid->engine->copy;
+	const uint64_t *copy = hybrid->engine->selection.copy;
 	uint64_t pages = bitmap_count_range(copy, first, end), runs = 0;
 
 	if (!hybrid->region || !hybrid->aside || !pages)
@@ -91,12 +92,12 @@ static int copy_run(const struct hybrid *hybrid, int from, unsigned char *to, ui
 	int r = 0;
 
 	while (!r) {
-		uint64_t first = bitmap_next(engine->copy, page, last, true);
+		uint64_t first = bitmap_next(engine->selection.copy, page, last, true);
 		uint64_t off = first * PAGE_SIZE_4K;
 
 		if (first == last)
 			break;
-		page = bitmap_next(engine->copy, first, last, false);
+		page = bitmap_next(engine->selection.copy, first, last, false);
 		r = io_pread_full(from, to + off, (page - first) * PAGE_SIZE_4K, engine->layout.head + off);
 	}
 	return r == -EFAULT ? -ENOSPC : r;
@@ -109,7 +110,7 @@ static int copy_aside(struct hybrid *hybrid, uint64_t off, uint64_t len)
 	uint64_t start, end;
 	int r;
 
-	for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
+	for (uint64_t at = off; (r = dead_region_extent(&engine->region, at, off + len, &start, &end)) == 1;
 		at = end) {
 		r = copy_run(hybrid, engine->region_fd, hybrid->aside, start, end);
 		if (r)
@@ -158,7 +159,7 @@ static int move_chunk(struct hybrid *hybrid, uint64_t index)
 	if (!r)
 		r = dump_tail_mark(&engine->tail, index, VMCORE_CHUNK_DONE);
 	if (!r)
-		r = dump_release(engine, off, len);
+		r = dead_region_release(&engine->region, off, len);
 	return r ? r : copy_back(hybrid, index);
 }
 
@@ -171,10 +172,10 @@ static int do_chunk(struct hybrid *hybrid, uint64_t index)
 	dump_engine_chunk(engine, index, &off, &len);
 	if (dump_engine_is_done(engine, index)) {
 		/* between b and e when the earlier dumper died */
-		r = hybrid->region ? dump_release(engine, off, len) : -ENOMEM;
+		r = hybrid->region ? dead_region_release(&engine->region, off, len) : -ENOMEM;
 		return r ? r : copy_back(hybrid, index);
 	}
-	r = dump_select_chunk(engine, index);
+	r = dump_select_chunk(&engine->selection, index);
 	if (r)
 		return r;
 	if (is_worth_moving(hybrid, off / PAGE_SIZE_4K, (off + len) / PAGE_SIZE_4K))
@@ -204,7 +205,7 @@ int strategy_hybrid(struct dump_engine *engine)
 		munmap(hybrid.region, engine->layout.ram);
 	if (hybrid.aside)
 		munmap(hybrid.aside, engine->layout.ram);
-	atomic_store(&engine->dumped, punch_host_bytes(engine));
+	atomic_store(&engine->dumped, dead_region_host_bytes(&engine->region));
 	return r ? dump_engine_fail(engine, r, "cannot take pages out of %s", engine->names.region_partial)
 		 : 0;
 }

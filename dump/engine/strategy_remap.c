@@ -7,14 +7,15 @@
  * a punch costs microseconds, more inside a huge page (docs/vmcore.md, "Speed").
  */
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
+#include "dump/engine/tables.h"
 #include "dump/engine/punch.h"
 #include "dump/select/select.h"
 
 /* All that is populated stays: counting it exactly would take time with the size of the guest. */
 static int keep_everything(struct dump_engine *engine)
 {
-	atomic_store(&engine->dumped, punch_host_bytes(engine));
+	atomic_store(&engine->dumped, dead_region_host_bytes(&engine->region));
 	atomic_store(&engine->done, engine->layout.ram);
 	return 0;
 }
@@ -32,7 +33,7 @@ int strategy_remap(struct dump_engine *engine)
 
 		dump_engine_chunk(engine, i, &off, &len);
 		if (!dump_engine_is_done(engine, i)) {
-			r = dump_select_chunk(engine, i);
+			r = dump_select_chunk(&engine->selection, i);
 			if (r)
 				return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 			r = punch_unwanted(&punch, off, off + len);
@@ -42,7 +43,7 @@ int strategy_remap(struct dump_engine *engine)
 	}
 	if (!r)
 		r = punch_flush(&punch);
-	atomic_store(&engine->dumped, punch_host_bytes(engine));
+	atomic_store(&engine->dumped, dead_region_host_bytes(&engine->region));
 	return r ? dump_engine_fail(engine, r, "cannot punch pages out of %s", engine->names.region_partial)
 		 : 0;
 }

@@ -4,7 +4,8 @@
  * be dumped, and give it to the sink (dump/engine/sink.h), after which the chunk is released whole.
  */
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
+#include "dump/engine/tables.h"
 #include "dump/select/select.h"
 #include "dump/engine/sink.h"
 
@@ -43,7 +44,7 @@ static void add_run(struct worker *worker, uint64_t off, uint64_t len)
 /* Adds the selected pages of [@start, @end), which has memory behind it, to the runs. */
 static void add_selected(struct worker *worker, uint64_t start, uint64_t end)
 {
-	const uint64_t *copy = worker->engine->copy;
+	const uint64_t *copy = worker->engine->selection.copy;
 	uint64_t page = start / PAGE_SIZE_4K;
 	uint64_t last = end / PAGE_SIZE_4K;
 
@@ -77,12 +78,12 @@ static int dump_chunk(struct worker *worker, uint64_t index)
 	uint64_t populated = 0;
 	int r;
 
-	r = done ? 0 : dump_select_chunk(engine, index);
+	r = done ? 0 : dump_select_chunk(&engine->selection, index);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 	dump_engine_chunk(engine, index, &off, &len);
 	worker->nr_runs = 0;
-	for (uint64_t at = off; (r = dump_engine_extent(engine, at, off + len, &start, &end)) == 1;
+	for (uint64_t at = off; (r = dead_region_extent(&engine->region, at, off + len, &start, &end)) == 1;
 		at = end) {
 		populated += end - start;
 		add_selected(worker, start, end);
@@ -90,10 +91,10 @@ static int dump_chunk(struct worker *worker, uint64_t index)
 	if (r < 0)
 		return dump_engine_fail(engine, r, "cannot find the used parts of the crashed VM's memory");
 	if (done && engine->old_fd >= 0)
-		return engine->sink->carry(engine->sink_state, worker->sink, index);
+		return engine->ops->carry(engine->sink_state, worker->sink, index);
 	if (done)
 		return finish_chunk(engine, index, populated);
-	return engine->sink->chunk(
+	return engine->ops->chunk(
 		engine->sink_state, worker->sink, index, worker->runs, worker->nr_runs, populated);
 }
 
@@ -114,8 +115,8 @@ static int open_worker(struct vmapp *job, struct worker *ret)
 	int r = 0;
 
 	*ret = (struct worker){.engine = engine, .runs = calloc(nr_runs, sizeof(*ret->runs))};
-	if (ret->runs && engine->sink->worker_open)
-		r = engine->sink->worker_open(engine->sink_state, &ret->sink);
+	if (ret->runs && engine->ops->worker_open)
+		r = engine->ops->worker_open(engine->sink_state, &ret->sink);
 	if (ret->runs && !r)
 		return 0;
 	free(ret->runs);
@@ -137,8 +138,8 @@ static void *work(void *arg)
 				break;
 			r = dump_chunk(&worker, index);
 		}
-		if (job->engine->sink->worker_close)
-			job->engine->sink->worker_close(worker.sink);
+		if (job->engine->ops->worker_close)
+			job->engine->ops->worker_close(worker.sink);
 		free(worker.runs);
 	}
 	if (r)
@@ -198,12 +199,12 @@ int strategy_vmapp(struct dump_engine *engine)
 	if (sched_getaffinity(0, sizeof(job.cpus), &job.cpus) < 0)
 		CPU_ZERO(&job.cpus);
 	job.first_cpu = (int)u64_min((uint64_t)sched_getcpu(), CPU_SETSIZE - 1);
-	r = engine->sink->open(engine, workers, &engine->sink_state);
+	r = engine->ops->open(engine, workers, &engine->sink_state);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot write %s", engine->names.dump_partial);
 	run_workers(&job, workers);
 	r = atomic_load(&job.error);
-	if (!r && engine->sink->finish)
-		r = engine->sink->finish(engine->sink_state);
+	if (!r && engine->ops->finish)
+		r = engine->ops->finish(engine->sink_state);
 	return r;
 }

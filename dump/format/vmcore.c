@@ -2,8 +2,7 @@
 /* dump/format/vmcore.c - see vmcore.h */
 #include "dump/format/vmcore.h"
 
-#include "dump/select/select.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <elf.h>
 #include <errno.h>

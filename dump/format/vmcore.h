@@ -14,8 +14,10 @@
 #ifndef DUMP_FORMAT_VMCORE_H
 #define DUMP_FORMAT_VMCORE_H
 
-#include "dump/region/layout.h"
+#include "dump/linux/linux_pages.h"
+#include "dump/record/choices.h"
 #include "dump/record/record.h"
+#include "dump/region/layout.h"
 
 #include <elf.h>
 #include <stddef.h>
@@ -123,11 +125,13 @@ struct vmcore_raw {
  */
 #define VMCORE_FLAG_DURABLE 2u
 
-/* our choice: selectors that the trailer has counters for */
+/* selectors that the trailer has counters for */
 #define VMCORE_SELECTORS_MAX 8
+_Static_assert(DUMP_SELECTORS_MAX == VMCORE_SELECTORS_MAX, "each has a counter");
 
 /* our choice: reasons of the selector `linux` that the trailer has counters for */
 #define VMCORE_REASONS_MAX 8
+_Static_assert((int)LINUX_REASONS <= VMCORE_REASONS_MAX, "reasons have numbers in the file");
 
 /* Start of the last 4 KiB of the file; what follows it there is 0. */
 struct vmcore_trailer {

@@ -3,8 +3,7 @@
 #include "dump/record/record.h"
 
 #include "dump/base/cleanup.h"
-#include "dump/select/select.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -61,10 +61,10 @@ const char *dump_moment_name(enum dump_moment moment);
 enum dump_order { DUMP_ORDER_ASCENDING, DUMP_ORDER_DESCENDING, DUMP_ORDER_NR };
 const char *dump_order_name(size_t order); /* NULL from DUMP_ORDER_NR on */
 
-/* How to dump.  Indexes are into the tables of dump/engine/tables.h. */
+/* How to dump.  Indexes are into the tables of dump/record/choices.h. */
 struct dump_options {
 	uint32_t strategy;  /* index into dump_strategies[] */
-	uint32_t selectors; /* bit n = dump_selectors[n], and a level: dump/select/select.h */
+	uint32_t selectors; /* bit n = dump_selectors[n], and a level: dump/record/choices.h */
 	uint32_t workers;   /* threads, 1..64; 0 = one for every two CPUs of the host, 1..4 */
 	uint32_t sink;      /* index into dump_sinks[] */
 	uint32_t level;     /* of the sink's compression: 1 .. DUMP_LEVEL_MAX; 0 = 1 */

@@ -57,6 +57,14 @@ static inline uint64_t dump_layout_file_size(const struct dump_layout *layout)
 	return layout->head + layout->ram + layout->tail;
 }
 
+/* Chunk @index, of @chunk bytes or what is left: RAM offsets [*ret_off, *ret_off + *ret_len). */
+static inline void dump_layout_chunk(const struct dump_layout *layout, uint64_t chunk, uint64_t index,
+	uint64_t *ret_off, uint64_t *ret_len)
+{
+	*ret_off = index * chunk;
+	*ret_len = u64_min(chunk, layout->ram - *ret_off);
+}
+
 /*
  * dump_layout_tail_min - bytes that the tail of @ram bytes of RAM must have: page bitmap, progress
  * table of the smallest chunks, trailer page (dump/format/tail.h).  @ram obeys the rules of a layout.

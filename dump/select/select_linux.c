@@ -5,34 +5,34 @@
  *
  * Who is no Linux, or died before it had VMCOREINFO, gets what `zero` leaves.
  */
-#include "dump/base/cleanup.h"
+#include "dump/select/selection.h"
+
 #include "dump/base/bitmap.h"
-#include "dump/engine/engine.h"
-#include "dump/linux/linux_pages.h"
-#include "dump/select/select.h"
+#include "dump/base/cleanup.h"
+#include "dump/region/guest_view.h"
 
 #include <errno.h>
 
-int select_linux(struct dump_engine *engine)
+int select_linux(struct selection *selection)
 {
-	const struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
-	uint64_t words = (engine->layout.ram / PAGE_SIZE_4K + 63) / 64;
+	const struct guest_view view = {.fd = selection->region->fd, .layout = selection->region->layout};
+	uint64_t words = bitmap_words(view.layout->ram / PAGE_SIZE_4K);
 	autofree struct linux_kernel *kernel = malloc(sizeof(*kernel));
 	autofree uint64_t *drop = calloc(words, sizeof(*drop));
 	const char *why;
 
 	if (!kernel || !drop)
 		return -ENOMEM;
-	why = linux_kernel_init(kernel, &view, &engine->vmcoreinfo);
+	why = linux_kernel_init(kernel, &view, selection->vmcoreinfo);
 	if (!why)
-		why = linux_pages_mark(kernel, dump_select_level(engine->selectors), engine->workers, drop,
-			engine->reasons);
+		why = linux_pages_mark(kernel, dump_select_level(selection->selectors), selection->workers,
+			drop, selection->reasons);
 	if (why) {
-		dump_select_distrust(engine, "linux", why);
-		engine->selectors |= DUMP_SELECT_ZERO;
+		dump_select_distrust(selection, DUMP_SELECTOR_LINUX, why);
+		selection->selectors |= DUMP_SELECT_ZERO;
 		return 0;
 	}
 	for (uint64_t i = 0; i < words; i++)
-		engine->tail.selected[i] &= ~drop[i];
+		selection->selected[i] &= ~drop[i];
 	return 0;
 }

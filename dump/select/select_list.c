@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dump/select/select_list.c - see select_list.h, and the selector `list` of dump/engine/tables.c */
+/* dump/select/select_list.c - see select_list.h; and the selector `list` */
 #include "dump/select/select_list.h"
 
-#include "dump/base/cleanup.h"
 #include "dump/base/bitmap.h"
+#include "dump/base/cleanup.h"
 #include "dump/region/pagewalk.h"
+#include "dump/select/selection.h"
 
 #include <errno.h>
 
@@ -193,4 +194,23 @@ const char *select_list_mark(const struct guest_view *view, const struct dump_re
 		mark(job, u64_align_down(panic->select, PAGE_SIZE_4K),
 			(panic->select % PAGE_SIZE_4K + bytes + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
 	return why;
+}
+
+int select_list(struct selection *selection)
+{
+	const struct guest_view view = {.fd = selection->region->fd, .layout = selection->region->layout};
+	uint64_t words = bitmap_words(view.layout->ram / PAGE_SIZE_4K);
+	autofree uint64_t *wanted = calloc(words, sizeof(*wanted));
+	const char *why;
+
+	if (!wanted)
+		return -ENOMEM;
+	why = select_list_mark(&view, selection->record, wanted, &selection->list_ignored);
+	if (why) {
+		dump_select_distrust(selection, DUMP_SELECTOR_LIST, why);
+		return 0;
+	}
+	for (uint64_t i = 0; i < words; i++)
+		selection->selected[i] &= wanted[i];
+	return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dump/select/select_pages.c - see select_pages.h, and the selector `pages` of dump/engine/tables.c */
+/* dump/select/select_pages.c - see select_pages.h; and the selector `pages` */
 #include "dump/select/select_pages.h"
 
 #include "dump/base/bitmap.h"
+#include "dump/base/cleanup.h"
+#include "dump/select/selection.h"
 #include "firmware/abi.h"
 
 #include <errno.h>
@@ -97,4 +99,24 @@ const char *select_pages_mark(
 		return "the page descriptors say that no page is in use";
 	keep_array(layout, page_desc, bytes, unused);
 	return NULL;
+}
+
+int select_pages(struct selection *selection)
+{
+	const struct guest_view view = {.fd = selection->region->fd, .layout = selection->region->layout};
+	const struct fw_panic *panic = &selection->record->panic;
+	uint64_t words = bitmap_words(view.layout->ram / PAGE_SIZE_4K);
+	autofree uint64_t *unused = calloc(words, sizeof(*unused));
+	const char *why;
+
+	if (!unused)
+		return -ENOMEM;
+	why = select_pages_mark(&view, panic->page_desc, panic->nr_page_desc, unused);
+	if (why) {
+		dump_select_distrust(selection, DUMP_SELECTOR_PAGES, why);
+		return 0;
+	}
+	for (uint64_t i = 0; i < words; i++)
+		selection->selected[i] &= ~unused[i];
+	return 0;
 }

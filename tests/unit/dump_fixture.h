@@ -9,6 +9,7 @@
 #define TESTS_UNIT_DUMP_FIXTURE_H
 
 #include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 #include "dump/record/record.h"
 
 #include <elf.h>

@@ -4,9 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/lz4/lz4_reader.h"
-#include "dump/select/select.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>
@@ -94,7 +92,7 @@ static uint32_t find_strategy(const char *name)
 static uint32_t find_sink(const char *name)
 {
 	for (size_t i = 0; i < dump_nr_sinks; i++)
-		if (!strcmp(dump_sinks[i]->name, name))
+		if (!strcmp(dump_sinks[i].name, name))
 			return (uint32_t)i;
 	ck_abort_msg("no sink %s", name);
 	return 0;

@@ -7,7 +7,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/bitmap.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>

@@ -128,9 +128,9 @@ static unsigned dump_with_fault(const struct way *way, int dir_fd, unsigned nth)
 			close(engine.given_dump_fd);
 	}
 	/* descriptors that could not be read: then every page is kept, which is told */
-	if (engine.distrusted) {
+	if (engine.selection.distrusted) {
 		ck_assert_msg(may_distrust(way), "after %s of %s (call %u): %s", fault_names[plan.fault],
-			call_names[plan.call], nth, engine.distrust);
+			call_names[plan.call], nth, engine.selection.distrust);
 		judged.select = strstr(way->select, "zero") ? "zero" : "all";
 	}
 	way_check(&f, &judged, dir_fd);

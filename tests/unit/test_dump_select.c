@@ -7,8 +7,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/region/pagewalk.h"
-#include "dump/select/select.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>
@@ -132,7 +131,7 @@ static void check_counters(int fd, uint64_t zero, uint64_t list, uint64_t pages)
 		pread(fd, &trailer, sizeof(trailer), (off_t)dump_layout_file_size(&f.layout) - 4096),
 		sizeof(trailer));
 	ck_assert_uint_eq(trailer.selectors, f.record->options.selectors);
-	ck_assert_uint_eq(trailer.distrusted, engine.distrusted);
+	ck_assert_uint_eq(trailer.distrusted, engine.selection.distrusted);
 	ck_assert_uint_eq(trailer.excluded[0], 0);
 	ck_assert_uint_eq(trailer.excluded[ZERO], zero);
 	ck_assert_uint_eq(trailer.excluded[LIST], list);
@@ -172,7 +171,7 @@ START_TEST(pages_that_the_guest_does_not_use_are_holes)
 		}
 	}
 	check_counters(fd, 0, 0, excluded);
-	ck_assert_str_eq(engine.distrust, "");
+	ck_assert_str_eq(engine.selection.distrust, "");
 	close(fd);
 }
 END_TEST
@@ -279,8 +278,8 @@ START_TEST(selectors_that_cannot_believe_the_guest_keep_everything_and_say_so)
 	fd = run();
 	for (uint64_t page = 0; page < NR_PAGES; page++)
 		check_dumped(fd, page);
-	ck_assert_uint_eq(engine.distrusted, 1u << LIST | 1u << PAGES);
-	ck_assert_str_eq(engine.distrust,
+	ck_assert_uint_eq(engine.selection.distrusted, 1u << LIST | 1u << PAGES);
+	ck_assert_str_eq(engine.selection.distrust,
 		"list: the guest gave no list; pages: the page descriptors are outside RAM");
 	check_counters(fd, 0, 0, 0);
 	close(fd);

@@ -9,8 +9,7 @@
 #include "dump/dumper/dumper.h"
 #include "dump/region/pagewalk.h"
 #include "dump/save/save.h"
-#include "dump/select/select.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <elf.h>

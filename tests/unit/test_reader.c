@@ -10,8 +10,7 @@
 #include "dump/base/io.h"
 #include "dump/lz4/lz4_writer.h"
 #include "dump/read/reader.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>
@@ -316,7 +315,7 @@ START_TEST(a_dump_that_is_being_written_reads_right_at_every_moment)
 
 	fixture_init(&f, MIB(8), GIB(3), 1);
 	fixture_fill(&f, 0, 2048, SEED);
-	while (_i && strcmp(dump_sinks[f.record->options.sink]->name, "lz4"))
+	while (_i && strcmp(dump_sinks[f.record->options.sink].name, "lz4"))
 		f.record->options.sink++;
 	engine = fixture_engine(&f);
 	engine.notify = read_beside;

@@ -11,8 +11,7 @@
 #include "dump/files/catalog.h"
 #include "dump/read/reader.h"
 #include "dump/save/salvage.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>
@@ -266,7 +265,7 @@ static void kill_salvages(struct dump_fixture *f, const char *name, int iteratio
 static void cut_short_lz4(struct dump_fixture *f, unsigned chunks)
 {
 	make_guest(f);
-	while (strcmp(dump_sinks[f->record->options.sink]->name, "lz4"))
+	while (strcmp(dump_sinks[f->record->options.sink].name, "lz4"))
 		f->record->options.sink++;
 	dump_up_to(f, chunks);
 	ck_assert(fixture_exists(f, LZ4_PARTIAL) && fixture_exists(f, REGION_PARTIAL));

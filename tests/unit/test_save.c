@@ -5,7 +5,7 @@
 
 #include "dump/base/io.h"
 #include "dump/save/save.h"
-#include "dump/select/select.h"
+#include "dump/record/choices.h"
 
 #include <check.h>
 #include <errno.h>

@@ -14,11 +14,10 @@
  */
 #include "dump/base/io.h"
 #include "dump/engine/engine.h"
+#include "dump/engine/engine_state.h"
 #include "dump/linux/linux_find.h"
 #include "dump/read/reader.h"
-#include "dump/select/select.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "dump/base/zero_pages.h"
 
 #include <fcntl.h>
@@ -284,8 +283,9 @@ int main(int argc, char **argv)
 	if (r)
 		die(engine.why, 0);
 	printf("selected %.3f ms, published %.3f ms%s%s\n", ms_of(record, DUMP_MOMENT_EXCLUDED),
-		ms_of(record, DUMP_MOMENT_PUBLISHED), engine.distrust[0] ? "; " : "", engine.distrust);
+		ms_of(record, DUMP_MOMENT_PUBLISHED), engine.selection.distrust[0] ? "; " : "",
+		engine.selection.distrust);
 	for (size_t i = 0; i < LINUX_REASONS; i++)
-		printf("%s %llu\n", linux_reason_name(i), (unsigned long long)engine.reasons[i]);
+		printf("%s %llu\n", linux_reason_name(i), (unsigned long long)engine.selection.reasons[i]);
 	return 0;
 }

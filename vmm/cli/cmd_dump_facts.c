@@ -3,7 +3,7 @@
 #include "vmm/cli/cmd_dump_facts.h"
 
 #include "dump/base/io.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "dump/files/publish.h"
 #include "dump/read/linux_dump.h"
 

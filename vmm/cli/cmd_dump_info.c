@@ -2,7 +2,7 @@
 /* vmm/cli/cmd_dump_info.c - "minivmm dump info" for people; cmd_dump_info_json.c is for programs. */
 #include "vmm/cli/cmd_dump_facts.h"
 
-#include "dump/select/select.h"
+#include "dump/record/choices.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/linux/linux_pages.h"

@@ -3,7 +3,7 @@
 #include "vmm/cli/commands.h"
 
 #include "dump/dumper/dumper.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "firmware/dispatch.h"
 #include "vmm/config/config.h"
 #include "vmm/base/exit_codes.h"

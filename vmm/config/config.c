@@ -5,9 +5,7 @@
 #include "dump/base/log.h"
 #include "dump/lz4/lz4_frame.h"
 #include "dump/record/record.h"
-#include "dump/select/select.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "vmm/config/config_named.h"
 #include "vmm/config/config_impl.h"
 #include "vmm/config/options.h"
@@ -27,7 +25,7 @@ static int refuse(const char *path, bool wrong, const char *why)
 static int check_together(const struct config *config, const char *path)
 {
 	const struct dump_strategy *strategy = &dump_strategies[config->dump.strategy];
-	bool compressed = dump_sinks[config->dump.compress]->compressed;
+	bool compressed = dump_sinks[config->dump.compress].compressed;
 	int mistakes = 0;
 
 	mistakes += refuse(path, strlen(config->vm.control) > CONTROL_PATH_MAX,

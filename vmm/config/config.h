@@ -60,7 +60,7 @@ struct config {
 		char *dir;               /* of published dumps */
 		uint64_t huge_pages;     /* index into huge_pages_names: auto, off */
 		uint64_t strategy;       /* index into dump_strategies[] */
-		uint64_t select;         /* bit n = dump_selectors[n]: dump/select/select.h */
+		uint64_t select;         /* bit n = dump_selectors[n]: dump/record/choices.h */
 		uint64_t chunk;          /* bytes */
 		uint64_t max_count;      /* complete dumps kept in dump.dir; 0 = any number */
 		uint64_t max_bytes;      /* of memory or disk behind them; 0 = any */

@@ -2,7 +2,7 @@
 /* vmm/config/option_values.c - one value: what is allowed, set from text, as text; see options.h */
 #include "vmm/config/options.h"
 
-#include "dump/select/select.h"
+#include "dump/record/choices.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,8 +3,7 @@
 #include "vmm/config/options.h"
 
 #include "dump/record/record.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <string.h>
 
@@ -23,7 +22,7 @@ static const char *selector_name(size_t index)
 
 static const char *sink_name(size_t index)
 {
-	return index < dump_nr_sinks ? dump_sinks[index]->name : NULL;
+	return index < dump_nr_sinks ? dump_sinks[index].name : NULL;
 }
 
 static const char *huge_pages_name(size_t index)

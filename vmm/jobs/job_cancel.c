@@ -10,7 +10,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -13,8 +13,7 @@
 #include "vmm/base/text.h"
 #include "dump/engine/engine.h"
 #include "dump/files/publish.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,7 +148,7 @@ void jobs_names(const struct dump_job *job, struct publish_names *ret)
 {
 	const struct dump_options *options = &job->options;
 
-	if (dump_strategies[options->strategy].sinks && dump_sinks[options->sink]->compressed)
+	if (dump_strategies[options->strategy].sinks && dump_sinks[options->sink].compressed)
 		publish_names_init_lz4(ret, job->name);
 	else
 		publish_names_init(ret, job->name);

@@ -7,7 +7,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "vmm/base/text.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "vmm/base/exit_codes.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 
 #include "dump/base/log.h"
 #include "vmm/base/text.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 #include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
 

@@ -10,9 +10,7 @@
 #include "dump/base/log.h"
 #include "vmm/base/text.h"
 #include "dump/engine/engine.h"
-#include "dump/select/select.h"
-#include "dump/engine/sink.h"
-#include "dump/engine/tables.h"
+#include "dump/record/choices.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -103,7 +101,7 @@ static bool dump_fills(const struct dump_job *job)
 	const struct dump_strategy *strategy = &dump_strategies[job->options.strategy];
 
 	return job->options.selectors == DUMP_SELECT_ALL && strategy->guest_mode == FW_DUMP_MODE_VMM &&
-	       !dump_sinks[strategy->sinks ? job->options.sink : 0]->compressed;
+	       !dump_sinks[strategy->sinks ? job->options.sink : 0].compressed;
 }
 
 void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_job *job)
