@@ -74,13 +74,12 @@ static int make_buffers(struct lz4_writer *writer)
  * The size fields of the head's or tail's stored blocks, from file offset @at on; their bytes stay
  * holes.  Ends at *ret_end.
  */
-static int write_stored_part(struct lz4_writer *writer, struct lz4_entry *entries, uint64_t bytes,
-	uint64_t at, uint64_t *ret_end)
+static int write_stored_part(struct lz4_writer *writer, uint64_t bytes, uint64_t at, uint64_t *ret_end)
 {
 	unsigned char field[LZ4_BLOCK_HEADER];
 	int r;
 
-	for (; bytes; entries++) {
+	while (bytes) {
 		uint32_t len = (uint32_t)u64_min(bytes, LZ4_BLOCK_MAX);
 
 		lz4_put32(field, len | LZ4_BLOCK_STORED);
@@ -115,8 +114,7 @@ static int write_start(struct lz4_writer *writer)
 	lz4_frame_build(lz4_image_size(image), header);
 	r = io_pwrite_full(writer->fd, header, sizeof(header), 0);
 	if (!r)
-		r = write_stored_part(
-			writer, writer->table->entries, image->head, sizeof(header), &writer->file_end);
+		r = write_stored_part(writer, image->head, sizeof(header), &writer->file_end);
 	if (!r && ftruncate(writer->fd, (off_t)writer->file_end) < 0)
 		r = -errno;
 	if (!r)
@@ -203,9 +201,10 @@ static int write_table(struct lz4_writer *writer, uint64_t at)
 {
 	uint64_t bytes = lz4_table_bytes(&writer->options.image);
 	unsigned char start[LZ4_BLOCK_HEADER + LZ4_SKIPPABLE_HEADER] = {0};
-	struct lz4_table_footer footer = {.frame_off = at + LZ4_BLOCK_HEADER, .magic = LZ4_TABLE_MAGIC};
+	struct lz4_table_footer footer = {.frame_off = at + LZ4_BLOCK_HEADER};
 	int r;
 
+	memcpy(footer.magic, LZ4_TABLE_MAGIC, sizeof(footer.magic));
 	lz4_put32(start + LZ4_BLOCK_HEADER, LZ4_TABLE_FRAME);
 	lz4_put32(start + LZ4_BLOCK_HEADER + 4, (uint32_t)(bytes + sizeof(footer)));
 	r = io_pwrite_full(writer->fd, start, sizeof(start), at);
@@ -228,7 +227,7 @@ int lz4_writer_finish(struct lz4_writer *writer)
 		return r;
 	if (writer->written != writer->nr_chunks)
 		return lz4_writer_fail(writer, -ENODATA);
-	r = write_stored_part(writer, entries, image->tail, writer->file_end, &end);
+	r = write_stored_part(writer, image->tail, writer->file_end, &end);
 	if (!r && ftruncate(writer->fd, (off_t)end) < 0)
 		r = -errno;
 	if (!r) {

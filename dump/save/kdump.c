@@ -164,7 +164,6 @@ static int write_headers(struct writer *w)
 		.max_mapnr = w->frames,
 	};
 	struct header header = {
-		.signature = SIGNATURE,
 		.version = VERSION,
 		.seconds = wall_ns / NSEC_PER_SEC,
 		.microseconds = wall_ns % NSEC_PER_SEC / NSEC_PER_USEC,
@@ -180,6 +179,7 @@ static int write_headers(struct writer *w)
 	uint64_t bitmap_off = (1 + (uint64_t)header.sub_header_blocks) * BLOCK;
 	int r;
 
+	memcpy(header.signature, SIGNATURE, sizeof(header.signature));
 	if (metadata->vmcoreinfo) {
 		sub.vmcoreinfo_off = sub.notes_off +
 				     (uint64_t)((const unsigned char *)metadata->vmcoreinfo -
