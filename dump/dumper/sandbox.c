@@ -78,7 +78,8 @@ static const int allowed[] = {
 	SCMP_SYS(landlock_create_ruleset),
 	SCMP_SYS(landlock_add_rule),
 	SCMP_SYS(landlock_restrict_self),
-	/* abort() of a failed assertion */
+	/* abort() of a failed assertion, and of malloc() with its message */
+	SCMP_SYS(writev),
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
 };

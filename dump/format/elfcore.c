@@ -2,6 +2,8 @@
 /* dump/format/elfcore.c - see elfcore.h */
 #include "dump/format/elfcore.h"
 
+#include "dump/base/sort.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -81,10 +83,11 @@ static void add_segment(struct elfcore *core, const Elf64_Phdr *phdr)
 	};
 }
 
-static int by_gpa(const void *a, const void *b)
+static int by_gpa(const void *a, const void *b, void *arg)
 {
 	const struct core_segment *left = a, *right = b;
 
+	(void)arg;
 	return left->gpa < right->gpa ? -1 : left->gpa > right->gpa;
 }
 
@@ -108,8 +111,7 @@ static void sort_segments(struct elfcore *core)
 	uint64_t end = 0;
 	size_t nr = 0;
 
-	if (core->nr_segments)
-		qsort(core->segments, core->nr_segments, sizeof(core->segments[0]), by_gpa);
+	sort_array(core->segments, core->nr_segments, sizeof(core->segments[0]), by_gpa, NULL);
 	for (size_t i = 0; i < core->nr_segments; i++) {
 		struct core_segment segment = core->segments[i];
 

@@ -2,6 +2,8 @@
 /* dump/format/virtual.c - see virtual.h */
 #include "dump/format/virtual.h"
 
+#include "dump/base/sort.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -121,6 +123,6 @@ size_t virtual_headers(const struct linux_kernel *kernel, const struct elfcore *
 	add_range(&h, LINUX_KERNEL_MAP, modules ? -LINUX_KERNEL_MAP : image_bytes(kernel));
 	add_range(&h, half, ALIASES_START - half);
 	distance = find_direct(&h);
-	qsort_r(h.phdrs, h.nr, sizeof(h.phdrs[0]), by_place, &distance);
+	sort_array(h.phdrs, h.nr, sizeof(h.phdrs[0]), by_place, &distance);
 	return h.nr;
 }

@@ -4,6 +4,7 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/base/num.h"
+#include "dump/base/sort.h"
 #include "tests/unit/suites.h"
 
 #include <errno.h>
@@ -74,6 +75,66 @@ START_TEST(aligning_up_past_the_last_address_is_a_bug_and_aborts)
 	setrlimit(RLIMIT_CORE, &none);
 	close(STDERR_FILENO); /* the assertion's message is no news */
 	(void)u64_align_up(v, PAGE_SIZE_4K);
+}
+END_TEST
+
+/* As long as a program header, with what does not count before and behind what does. */
+struct element {
+	uint32_t before[7];
+	uint32_t key;
+	uint32_t behind[6];
+};
+
+static int by_key(const void *a, const void *b, void *arg)
+{
+	const struct element *x = a, *y = b;
+
+	++*(uint64_t *)arg;
+	return (x->key > y->key) - (x->key < y->key);
+}
+
+/* Orders that some ways of sorting need long for, or end badly with. */
+static uint32_t key_of(int order, uint32_t i, uint32_t nr)
+{
+	switch (order) {
+	case 0:
+		return i;
+	case 1:
+		return nr - i;
+	case 2:
+		return 7;
+	case 3:
+		return i < nr / 2 ? i : nr - i;
+	default:
+		return i * 2654435761u >> 16;
+	}
+}
+
+START_TEST(an_array_of_any_order_and_length_is_sorted_in_n_log_n_steps)
+{
+	static const uint32_t lengths[] = {0, 1, 2, 3, 17, 64, 1000};
+	static struct element array[1000];
+	uint64_t sum = 0, sum_after = 0;
+
+	for (size_t l = 0; l < ARRAY_LEN(lengths); l++) {
+		uint32_t nr = lengths[l];
+		uint64_t compared = 0;
+
+		for (uint32_t i = 0; i < nr; i++) {
+			array[i].key = key_of(_i, i, nr);
+			array[i].before[0] = array[i].behind[5] = array[i].key * 3;
+			sum += array[i].key;
+		}
+		sort_array(array, nr, sizeof(array[0]), by_key, &compared);
+		for (uint32_t i = 0; i < nr; i++) {
+			ck_assert(!i || array[i - 1].key <= array[i].key);
+			ck_assert_uint_eq(array[i].before[0], array[i].key * 3);
+			ck_assert_uint_eq(array[i].behind[5], array[i].key * 3);
+			sum_after += array[i].key;
+		}
+		ck_assert_uint_le(compared, 22ull * nr); /* 2 n log2 n for 1000, and a bit */
+	}
+	ck_assert_uint_eq(sum, sum_after);
 }
 END_TEST
 
@@ -438,6 +499,7 @@ static TCase *num_case(void)
 	tcase_add_test(tc, alignment_rounds_to_the_neighbour_in_its_direction);
 	tcase_add_test_raise_signal(tc, aligning_up_past_the_last_address_is_a_bug_and_aborts, SIGABRT);
 	tcase_add_test(tc, units_are_powers_of_1024);
+	tcase_add_loop_test(tc, an_array_of_any_order_and_length_is_sorted_in_n_log_n_steps, 0, 5);
 	return tc;
 }
 
