@@ -3,9 +3,10 @@
  * dump/files/catalog.h - the dumps of a directory, by their names and sizes alone: no file is opened but to
  * ask whether somebody works on it.
  *
- * A dump is everything with one base name: NAME.vmcore, NAME.vmcore.partial, NAME.region.partial, and the
- * first two with .lz4.
- * Locks: none.
+ * A dump is what has one base name and one format: NAME.vmcore, NAME.vmcore.partial and NAME.region.partial; or
+ * NAME.vmcore.lz4, NAME.vmcore.lz4.partial and NAME.region.partial.  Where both formats of a name are there, one
+ * is a copy of the other, and the region belongs to the one that was being made from it.
+ * Locks: none, but those that catalog_remove() takes.
  */
 #ifndef DUMP_FILES_CATALOG_H
 #define DUMP_FILES_CATALOG_H
@@ -51,9 +52,18 @@ static inline bool catalog_is_complete(const struct catalog_dump *dump)
 }
 
 /*
- * catalog_remove - unlink every file of the dump; the partial ones first, so that what is left after a
- * kill is never taken for an interrupted dump.  Files that are not there do not count.  0 or -errno.
+ * True if the dump's @file, one of its .partial names, is a leftover of the complete dump under its final name: the same
+ * file, or one that was made under the same name as that.
  */
-int warn_unused catalog_remove(int dir_fd, const char *name);
+bool catalog_is_leftover(int dir_fd, const struct catalog_dump *dump, enum publish_file file);
+
+/*
+ * catalog_remove - unlink those of the dump's files that are in @files, and no others; with its final name only such
+ * .partial ones as are its leftovers.  The one with the tables goes last of the partial ones, and these before the
+ * final one, so that what is left after a kill is never taken for an interrupted dump, nor for more than it is.
+ * All are locked before the first goes.  Files that are not there do not count.
+ * Errors: -EBUSY, and nothing is removed, if somebody works on one of them; else -errno.
+ */
+int warn_unused catalog_remove(int dir_fd, const struct catalog_dump *dump, unsigned files);
 
 #endif /* DUMP_FILES_CATALOG_H */

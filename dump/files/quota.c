@@ -54,7 +54,7 @@ static int remove_oldest(int dir_fd, const struct catalog *catalog, size_t nr, c
 
 		if (!catalog_is_complete(dump))
 			continue;
-		r = catalog_remove(dir_fd, dump->name);
+		r = catalog_remove(dir_fd, dump, ~0u);
 		if (r) {
 			snprintf(why, why_size, "cannot remove the dump %s: %s", dump->name, strerror(-r));
 			return r;

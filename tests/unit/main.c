@@ -29,6 +29,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_vmcore,
 	suite_reader,
 	suite_dump_locks,
+	suite_catalog,
 	suite_salvage,
 	suite_quota,
 	suite_commit,

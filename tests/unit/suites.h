@@ -20,6 +20,7 @@ Suite *suite_dump_layout(void);
 Suite *suite_dump_record(void);
 Suite *suite_dump_vmcore(void);
 Suite *suite_dump_locks(void);
+Suite *suite_catalog(void);
 Suite *suite_dump_places(void);
 Suite *suite_dump_ways(void);
 Suite *suite_dump_faults(void);

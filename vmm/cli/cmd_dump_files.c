@@ -80,6 +80,7 @@ struct target {
 	int dir_fd; /* owned */
 	char name[DUMP_NAME_MAX];
 	enum publish_file file;
+	bool lz4; /* its name says so; a region's name says nothing */
 };
 
 static int find_target(const char *path, struct target *ret)
@@ -96,11 +97,18 @@ static int find_target(const char *path, struct target *ret)
 		return EXIT_CONFIG;
 	}
 	snprintf(ret->name, sizeof(ret->name), "%.*s", (int)(base - dir_len), path + dir_len);
+	ret->lz4 = !strncmp(path + base, ".vmcore.lz4", strlen(".vmcore.lz4"));
 	ret->dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (ret->dir_fd >= 0)
 		return EXIT_OK;
 	log_error("%s: %s", path, strerror(errno));
 	return errno == ENOENT || errno == ENOTDIR ? EXIT_CONFIG : EXIT_HOST;
+}
+
+static bool is_target(const struct catalog_dump *dump, const struct target *target)
+{
+	return !strcmp(dump->name, target->name) && (dump->files & 1u << target->file) &&
+	       (target->file == PUBLISH_REGION_PARTIAL || target->lz4 == !!(dump->files & CATALOG_LZ4));
 }
 
 /* The files of the target's dump, as the directory says now. */
@@ -116,8 +124,7 @@ static int find_files(const char *path, const struct target *target, struct cata
 		return EXIT_HOST;
 	}
 	for (size_t i = 0; i < catalog.nr; i++)
-		if (!strcmp(catalog.dumps[i].name, target->name) &&
-			(catalog.dumps[i].files & 1u << target->file)) {
+		if (is_target(&catalog.dumps[i], target)) {
 			*ret = catalog.dumps[i];
 			code = EXIT_OK;
 		}
@@ -148,42 +155,61 @@ static int check_is_ours(const char *path)
 	return EXIT_CONFIG;
 }
 
-static int check_may_go(const char *path, const struct catalog_dump *dump, bool force)
+/*
+ * What goes with the file that was named: with a complete dump the names left beside it, with an unfinished one its
+ * companion.  What is left beside a complete dump goes alone.
+ */
+static int choose_files(const char *path, const struct target *target, const struct catalog_dump *dump,
+	bool force, unsigned *ret)
 {
+	unsigned partial = CATALOG_DUMP_PARTIAL | CATALOG_REGION_PARTIAL;
+
 	if (dump->in_use) {
 		log_error("%s: not removed: a dumper is at work on it", path);
 		return EXIT_DUMP;
 	}
-	if (!(dump->files & CATALOG_FINAL) && !force) {
-		log_error("%s: not removed: it is not complete, \"minivmm dump salvage\" completes it; "
-			  "--force "
-			  "removes it",
-			path);
-		return EXIT_DUMP;
+	*ret = target->file == PUBLISH_FINAL ? CATALOG_FINAL | partial : partial;
+	if (target->file == PUBLISH_FINAL)
+		return EXIT_OK;
+	if (catalog_is_leftover(target->dir_fd, dump, target->file)) {
+		*ret = 1u << target->file;
+		return EXIT_OK;
 	}
-	return EXIT_OK;
+	if (force)
+		return EXIT_OK;
+	log_error("%s: not removed: it is not complete, \"minivmm dump salvage\" completes it; --force "
+		  "removes it",
+		path);
+	return EXIT_DUMP;
+}
+
+static int remove_files(
+	const char *path, const struct target *target, const struct catalog_dump *dump, unsigned files)
+{
+	int r = catalog_remove(target->dir_fd, dump, files);
+
+	if (!r)
+		return EXIT_OK;
+	log_error("%s: not removed: %s", path, r == -EBUSY ? "a dumper is at work on it" : strerror(-r));
+	return r == -EBUSY ? EXIT_DUMP : EXIT_HOST;
 }
 
 static int remove_one(const char *path, bool force, struct json *json)
 {
 	struct target target = {.dir_fd = -1};
 	struct catalog_dump dump = {0};
-	int code, r;
+	unsigned files = 0;
+	int code;
 
 	code = find_target(path, &target);
 	if (!code)
 		code = find_files(path, &target, &dump);
 	if (!code)
-		code = check_may_go(path, &dump, force);
+		code = choose_files(path, &target, &dump, force, &files);
 	if (!code)
 		code = check_is_ours(path);
-	if (!code) {
-		r = catalog_remove(target.dir_fd, target.name);
-		if (r) {
-			log_error("%s: %s", path, strerror(-r));
-			code = EXIT_HOST;
-		}
-	}
+	if (!code)
+		code = remove_files(path, &target, &dump, files);
 	if (!code && json) {
 		json_object(json, NULL);
 		json_text(json, "path", path);
