@@ -305,7 +305,7 @@ START_TEST(a_crash_after_dumpers_have_died_again_and_again_is_dumped)
 	run_start(&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:10",
 				.recovery = "scenario=ready-poweroff"});
 	run_await(&run, "ready", 0);
-	for (int deaths = 0; deaths < 3; deaths++) { /* as many as DUMPER_FAILURES_MAX of vmm/jobs/jobs.c */
+	for (int deaths = 0; deaths < 3; deaths++) { /* as many as DUMPER_FAILURES_MAX of vmm/jobs/jobs.h */
 		run_find_dumper(&run, &dumper);
 		ck_assert_int_ne(dumper.pid, before);
 		before = dumper.pid;

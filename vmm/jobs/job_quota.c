@@ -6,7 +6,7 @@
  * already; how large the new one will be is not known yet, so all memory of the dead VM is assumed.  With
  * rotation a dump for which only those under way leave no room waits until they are complete and can go.
  */
-#include "vmm/supervisor/guest.h"
+#include "vmm/jobs/jobs.h"
 
 #include "dump/base/log.h"
 #include "dump/files/quota.h"
@@ -18,19 +18,18 @@
 #include <sys/types.h>
 
 /* The dumps under way of earlier crashes than @job's; the caller frees *ret.  Result: how many, or -ENOMEM. */
-static ssize_t list_pending(
-	const struct guest *guest, const struct dump_job *job, struct quota_pending **ret)
+static ssize_t list_pending(const struct jobs *jobs, const struct dump_job *job, struct quota_pending **ret)
 {
 	struct quota_pending *pending;
 	ssize_t nr = 0;
 
-	for (const struct dump_job *other = guest->jobs; other; other = other->next)
+	for (const struct dump_job *other = jobs->list; other; other = other->next)
 		nr++;
 	pending = calloc((size_t)nr + 1, sizeof(*pending));
 	if (!pending)
 		return -ENOMEM;
 	nr = 0;
-	for (const struct dump_job *other = guest->jobs; other && other != job; other = other->next)
+	for (const struct dump_job *other = jobs->list; other && other != job; other = other->next)
 		if (!other->finished)
 			pending[nr++] = (struct quota_pending){
 				.name = other->name, .bytes = other->populated};
@@ -38,9 +37,9 @@ static ssize_t list_pending(
 	return nr;
 }
 
-bool jobs_check_quota(struct guest *guest, struct dump_job *job)
+bool jobs_check_quota(struct jobs *jobs, struct dump_job *job)
 {
-	const struct config *config = guest->config;
+	const struct config *config = jobs->setup.config;
 	struct quota_limits limits = {.max_count = config->dump.max_count,
 		.max_bytes = config->dump.max_bytes,
 		.rotate = config->dump.rotate};
@@ -54,10 +53,10 @@ bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 	job->awaits_room = false;
 	if (!limits.max_count && !limits.max_bytes)
 		return true;
-	nr = list_pending(guest, job, &pending);
+	nr = list_pending(jobs, job, &pending);
 	err = nr < 0 ? (int)nr
-		     : quota_make_room(guest->dump_dir_fd, &limits, pending, (size_t)nr, job->populated,
-			       &plan, why, sizeof(why));
+		     : quota_make_room(jobs->setup.dump_dir_fd, &limits, pending, (size_t)nr,
+			       job->populated, &plan, why, sizeof(why));
 	free(pending);
 	if (err) {
 		log_warn("dump.max_count and dump.max_bytes are not observed: %s", why);
@@ -76,6 +75,6 @@ bool jobs_check_quota(struct guest *guest, struct dump_job *job)
 	}
 	quota_explain(&plan, &limits, job->populated, why, sizeof(why));
 	snprintf(text, sizeof(text), "no room for it: %s; its memory is given back", why);
-	jobs_give_up(guest, job, text);
+	jobs_give_up(jobs, job, text);
 	return false;
 }

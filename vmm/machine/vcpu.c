@@ -113,9 +113,10 @@ static void note_first_run(struct vm *vm)
 {
 	uint64_t ns = clock_mono_ns();
 
-	atomic_store(&vm->first_run_ns, ns);
+	/* first: once the supervisor knows of the run, it may be done with the predecessor */
 	if (vm->predecessor)
 		dump_record_mark(vm->predecessor, DUMP_MOMENT_RECOVERY_RUN, ns);
+	atomic_store(&vm->first_run_ns, ns);
 	vm_notify(vm);
 }
 

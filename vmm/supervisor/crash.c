@@ -3,6 +3,7 @@
  * vmm/supervisor/crash.c - the crash sequence: see crash_handle() at the end, which reads as the list of steps.
  */
 #include "vmm/supervisor/guest.h"
+#include "vmm/supervisor/report.h"
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
@@ -35,7 +36,7 @@ static uint64_t stable_at(const struct guest *guest, const struct vm *vm)
 
 uint64_t crash_settle_deadline(const struct guest *guest)
 {
-	if (!guest->vm || !jobs_await(guest, guest->vm->generation))
+	if (!guest->vm || !jobs_await(&guest->jobs, guest->vm->generation))
 		return UINT64_MAX;
 	return stable_at(guest, guest->vm);
 }
@@ -173,7 +174,7 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 	struct publish_names names;
 	char bytes[24];
 
-	jobs_names(job, &names);
+	job_names(job, &names);
 	report_bytes(dead->record->layout.ram, bytes, sizeof(bytes));
 	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes, guest->config->dump.dir,
 		names.final);
@@ -244,9 +245,9 @@ void crash_handle(struct guest *guest)
 
 	/* 2. What the dumper must know. */
 	if (guest->config->dump.enabled)
-		job = jobs_add(guest, dead, &dead->end);
+		job = jobs_add(&guest->jobs, dead, &dead->end);
 	if (job && guest_strategy_of(guest))
-		jobs_set_strategy(job, fallback_strategy());
+		job_set_strategy(job, fallback_strategy());
 
 	/* What the dead VM holds counts before the next one is given anything. */
 	handover_claim(guest, dead, job);
@@ -255,18 +256,19 @@ void crash_handle(struct guest *guest)
 	recovering = recover_from(guest, dead, &dead->end, job);
 
 	/* 4. The dumper takes over the memory. */
-	if (job && !jobs_check_quota(guest, job))
+	if (job && !jobs_check_quota(&guest->jobs, job))
 		job = NULL;
 	if (job)
-		jobs_announce(guest, job, -1);
-	jobs_submit(guest);
-	job = jobs_find_active(guest, dead->generation); /* without a dumper it is given up, and gone */
+		jobs_announce(&guest->jobs, job, -1);
+	jobs_submit(&guest->jobs);
+	job = jobs_find_active(
+		&guest->jobs, dead->generation); /* without a dumper it is given up, and gone */
 
 	/* 5. The rest of the dead VM goes, in a thread of its own. */
 	say_crash(guest, dead, &dead->end, recovering);
 	if (job)
 		say_dump(guest, dead, job);
-	jobs_settle(guest, dead->generation, 0);
+	jobs_settle(&guest->jobs, dead->generation, 0);
 	guest_reap(guest, dead);
 	say_recovery(guest);
 }
@@ -288,15 +290,15 @@ void crash_begin(struct guest *guest)
 	handover_end(guest, dead);
 	vm_devices_quiesce(dead->devices,
 		dead->generation); /* its vCPUs go on; they have no use for devices, and the next VM does */
-	job = jobs_add(guest, dead, &dead->crash);
+	job = jobs_add(&guest->jobs, dead, &dead->crash);
 	handover_claim(guest, dead, job);
 	recovering = recover_from(guest, dead, &dead->crash, job);
 	/* asked before the files have names: what is refused leaves nothing behind */
-	if (job && !jobs_check_quota(guest, job))
+	if (job && !jobs_check_quota(&guest->jobs, job))
 		job = NULL;
 	if (job) {
 		job->held = true;
-		jobs_announce(guest, job, dead->guest_dump.file_fd);
+		jobs_announce(&guest->jobs, job, dead->guest_dump.file_fd);
 	} else {
 		dead->dying_deadline_ns = 0; /* its memory is given back at once */
 	}
@@ -304,7 +306,7 @@ void crash_begin(struct guest *guest)
 	if (job)
 		log_info("generation %u: the guest dumps by itself (strategy %s)", dead->generation,
 			dump_strategies[guest->config->dump.strategy].name);
-	jobs_settle(guest, dead->generation, 0);
+	jobs_settle(&guest->jobs, dead->generation, 0);
 	say_recovery(guest);
 }
 
@@ -331,7 +333,7 @@ static void take_guest_file(struct guest *guest, struct dump_job *job, struct vm
 		job->dump_fd = fcntl(vm->guest_dump.file_fd, F_DUPFD_CLOEXEC, 0);
 		return;
 	}
-	jobs_names(job, &names);
+	job_names(job, &names);
 	if (unlinkat(guest->dump_dir_fd, names.dump_partial, 0) < 0 && errno != ENOENT)
 		log_warn("generation %u: %s: %s", job->generation, names.dump_partial, strerror(errno));
 	/* the VM is parked; its reaper closes the file later, but its room is needed now */
@@ -343,7 +345,7 @@ void crash_finish(struct guest *guest, struct vm *vm)
 {
 	bool ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
 	bool complete = ended && vm->end.guest_dumped;
-	struct dump_job *job = jobs_find_active(guest, vm->generation);
+	struct dump_job *job = jobs_find_active(&guest->jobs, vm->generation);
 	char reason[1280] = "it took longer than dump.guest_timeout";
 
 	park(vm);
@@ -357,11 +359,11 @@ void crash_finish(struct guest *guest, struct vm *vm)
 		EVENT(&guest->events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
 			EV_U64("written", vm->guest_dump.written));
 		if (!complete)
-			jobs_set_strategy(job, fallback_strategy());
+			job_set_strategy(job, fallback_strategy());
 		take_guest_file(guest, job, vm, complete);
 		job->held = false;
 		say_dump(guest, vm, job);
-		jobs_submit(guest);
+		jobs_submit(&guest->jobs);
 	}
 	guest_reap(guest, vm);
 }

@@ -46,8 +46,8 @@ void deadlines_check(struct guest *guest)
 	if (guest->vm && guest->stop_at_ns && now >= guest->stop_at_ns)
 		guest_stop(guest, "vm.stop_timeout");
 	if (now >= crash_settle_deadline(guest))
-		jobs_settle(guest, guest->vm->generation, 0);
-	jobs_check_stall(guest, now);
+		jobs_settle(&guest->jobs, guest->vm->generation, 0);
+	jobs_check_stall(&guest->jobs, now);
 }
 
 /* For epoll_wait: ms until the next deadline, -1 = none. */
@@ -55,7 +55,7 @@ int deadlines_next(struct guest *guest)
 {
 	uint64_t at = watchdog_deadline(guest), now = clock_mono_ns();
 
-	at = u64_min(at, jobs_stall_deadline(guest));
+	at = u64_min(at, jobs_stall_deadline(&guest->jobs));
 	at = u64_min(at, crash_settle_deadline(guest));
 	if (guest->recover_at_ns)
 		at = u64_min(at, guest->recover_at_ns);

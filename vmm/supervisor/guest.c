@@ -83,7 +83,8 @@ static void prepare_standby(struct guest *guest)
 		return;
 	if (guest->recoveries >= guest->config->recovery.max)
 		return;
-	if (vm && (!atomic_load(&vm->first_run_ns) || (jobs_busy(guest) && !atomic_load(&vm->ready_ns))))
+	if (vm && (!atomic_load(&vm->first_run_ns) ||
+			  (jobs_busy(&guest->jobs) && !atomic_load(&vm->ready_ns))))
 		return;
 	guest->standby = create_recovery_vm(guest);
 	guest->standby_failed = !guest->standby;
@@ -117,7 +118,7 @@ static void retire_vm(struct guest *guest)
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
 	vm_devices_quiesce(vm->devices, vm->generation);
 	guest->vm = NULL;
-	jobs_settle(guest, vm->generation, 0);
+	jobs_settle(&guest->jobs, vm->generation, 0);
 	guest_reap(guest, vm);
 }
 
@@ -145,7 +146,7 @@ static void announce(struct guest *guest)
 		guest->reports_ready = true;
 		log_info("generation %u: ready", vm->generation);
 		EVENT_AT(&guest->events, "ready", ready, vm->generation);
-		jobs_settle(guest, vm->generation, ready);
+		jobs_settle(&guest->jobs, vm->generation, ready);
 	}
 }
 
@@ -239,9 +240,10 @@ void guest_check_vm(struct guest *guest)
 void guest_stop(struct guest *guest, const char *why)
 {
 	if (guest->stopping && !guest->vm) {
-		if (jobs_busy(guest))
+		if (jobs_busy(&guest->jobs))
 			log_warn("%s again: leaving; the dumper process finishes the dump by itself", why);
 		guest->abandon = true;
+		jobs_abandon(&guest->jobs);
 		return;
 	}
 	log_info("%s: stopping", why);
@@ -257,7 +259,7 @@ void guest_stop(struct guest *guest, const char *why)
 		EVENT(&guest->events, "stop", guest->vm->generation, EV_STR("why", why));
 		retire_vm(guest);
 	}
-	if (jobs_busy(guest))
+	if (jobs_busy(&guest->jobs))
 		log_info("waiting for the dump to complete; stop again to leave it to the dumper process");
 }
 
@@ -317,7 +319,7 @@ static bool is_over(const struct guest *guest)
 {
 	return guest->abandon ||
 	       (!guest->vm && !guest->dying && !guest->recover_at_ns && !guest->recovery_waits &&
-		       !guest->reboot_at_ns && !jobs_busy(guest));
+		       !guest->reboot_at_ns && !jobs_busy(&guest->jobs));
 }
 
 static void handle_ready_fd(struct guest *guest, int fd)
@@ -329,8 +331,8 @@ static void handle_ready_fd(struct guest *guest, int fd)
 			log_debug("eventfd: %s", strerror(errno));
 	} else if (fd == guest->signal_fd) {
 		handle_signals(guest);
-	} else if (fd == guest->dumper.socket) {
-		jobs_receive(guest);
+	} else if (fd == guest->jobs.dumper.socket) {
+		jobs_receive(&guest->jobs);
 	} else if (fd == guest->released_fd) {
 		if (read(fd, &count, sizeof(count)) < 0)
 			log_debug("eventfd: %s", strerror(errno));
@@ -359,6 +361,7 @@ static void event_loop(struct guest *guest)
 		crash_check_waiting(guest);
 		handover_check(guest);
 		prepare_standby(guest);
+		jobs_retire(&guest->jobs);
 	}
 }
 
@@ -382,7 +385,7 @@ int guest_run(const struct config *config, const char *events_path)
 
 	guest.started_ns = clock_mono_ns();
 	control_init(&guest.control);
-	dumper_init(&guest.dumper);
+	jobs_init(&guest.jobs);
 	gate_none(&guest.gate);
 	budget_init(&guest.budget, 0, 0, 0, -1, -1);
 	guest.console.out_fd = guest.console.in_fd = -1;
@@ -399,10 +402,10 @@ int guest_run(const struct config *config, const char *events_path)
 	log_set_prefix(isatty(STDERR_FILENO) ? "\r\033[K" : NULL);
 	/* the guest starts at once; what only a crash needs is made while it boots */
 	guest_start_vm(&guest, vm, NULL);
-	if (config->dump.enabled && jobs_start_dumper(&guest))
-		guest.dump_failed = true;
+	if (config->dump.enabled)
+		jobs_begin(&guest.jobs);
 	event_loop(&guest);
-	if (!guest.exit_code && guest.dump_failed)
+	if (!guest.exit_code && guest.jobs.failed)
 		guest.exit_code = EXIT_DUMP;
 	EVENT(&guest.events, "exit", guest.generation, EV_U64("code", (uint64_t)guest.exit_code));
 out:

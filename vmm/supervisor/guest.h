@@ -7,12 +7,9 @@
  *      guest_reap.c  threads that destroy VMs that are over
  *      deadlines.c   what happens when its time has come
  *      crash.c    the crash sequence: stop the dead VM, start the next one, hand over to the dumper
- *      job_quota.c  room for one more dump
  *      handover.c   the crashed VM's memory becomes the recovery VM's
  *      guest_control.c  requests of the control socket
- *      job_cancel.c  a dump that the operator does not want any more
- *      jobs.c     dumps under way: what each needs, what became of it
- *      report.c   lines, events and the timeline for the operator
+ *      report.c   the end of a VM in words
  *
  * Threads: everything here belongs to the main thread, except that reapers (threads that destroy a
  * dead VM) use the fields marked so.
@@ -20,44 +17,16 @@
 #ifndef VMM_SUPERVISOR_GUEST_H
 #define VMM_SUPERVISOR_GUEST_H
 
-#include "dump/dumper/dumper.h"
-#include "dump/files/publish.h"
 #include "vmm/host/backends.h"
 #include "vmm/memory/budget.h"
 #include "vmm/config/config.h"
 #include "vmm/host/console.h"
 #include "vmm/control/control.h"
 #include "vmm/base/events.h"
+#include "vmm/jobs/jobs.h"
 #include "vmm/memory/gate.h"
 #include "vmm/host/kvm.h"
 #include "vmm/machine/vm.h"
-
-/* One dump: from the crash until its timeline has been printed. */
-struct dump_job {
-	struct dump_job *next;    /* owned by the list, oldest first */
-	uint32_t generation;      /* of the VM that crashed */
-	char name[DUMP_NAME_MAX]; /* the record's, and below its options: the dumper can write there */
-	struct dump_options options;
-	size_t record_bytes;        /* of the mapping */
-	struct dump_record *record; /* owned: this job's own mapping */
-	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
-	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
-	const char *dir;            /* borrowed: where the dump goes, for messages */
-	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
-	uint64_t given_back;        /* bytes that the guest had released before the dumper began */
-	bool held;                  /* the guest dumps by itself: not yet for the dumper */
-	bool awaits_room; /* not yet for the dumper: earlier dumps leave no room before they can be rotated */
-	bool sent;        /* the dumper has it */
-	bool announced;   /* the dead VM's memory has its .partial name */
-	bool linked;      /* the dump has, too: releasing may have begun */
-	bool retried;     /* the dumper died of it once: @dump_fd is what it left */
-	bool cancelled;   /* the operator does not want it any more */
-	bool finished;    /* published or failed */
-	bool failed;
-	bool awaits_recovery; /* the timeline waits for generation @successor to be ready or over */
-	uint32_t successor;
-	struct dumper_event last; /* newest progress */
-};
 
 /* Why a recovery VM that is due does not start yet. */
 enum recovery_wait {
@@ -106,17 +75,10 @@ struct guest {
 	bool blocked;    /* said that the running VM waits for the removal of a dump; HANDOVER_EXPLICIT */
 	int released_fd; /* borrowed from the gate, or owned and watched: rung by the dumper; -1 = none */
 
-	struct dumper dumper;
-	uint32_t dumper_failures; /* deaths without a finished dump in between */
-	bool dumper_cancelled;    /* it was killed because of a job that was cancelled */
-	uint64_t dumper_heard_ns; /* when it last said something, or was given something to do */
-	struct dump_job *jobs;    /* owned list */
-	bool progress_shown;      /* a progress bar stands in the terminal's last line */
-	uint64_t progress_ns;     /* when progress was last shown */
+	struct jobs jobs;
 
 	bool stopping; /* no new VM is started */
 	bool abandon;  /* leave now, whatever is under way */
-	bool dump_failed;
 	int exit_code;
 
 	pthread_mutex_t reap_lock;
@@ -131,7 +93,7 @@ struct guest {
  */
 int warn_unused guest_run(const struct config *config, const char *events_path);
 
-/* ---- guest.c, for crash.c and jobs.c ------------------------------------------------------------ */
+/* ---- guest.c, for the others ------------------------------------------------------------ */
 
 /* A VM with the recovery kernel, waiting.  NULL when it cannot be made (reported once). */
 struct vm *guest_take_standby(struct guest *guest);
@@ -210,72 +172,6 @@ void crash_recover_now(struct guest *guest);
 /* Starts the recovery VM that waits (recovery_waits) if it need not any more. */
 void crash_check_waiting(struct guest *guest);
 
-/* ---- jobs.c ------------------------------------------------------------------------------------- */
-
-/*
- * jobs_add - a dump of @vm, which crashed as @end says.  The job gets its own references to record and region.
- * Result: the job (owned by the list), or NULL when there is no memory or descriptor left (reported).
- */
-struct dump_job *jobs_add(struct guest *guest, struct vm *vm, const struct vm_end *end);
-
-/*
- * jobs_announce - give the dead VM's memory its .partial name, and the file @dump_fd that its guest dumps into,
- * if it is not -1: from here on a kill of every process loses nothing.
- */
-void jobs_announce(struct guest *guest, struct dump_job *job, int dump_fd);
-
-/* How the configuration has a crash dumped. */
-struct dump_options jobs_options(const struct config *config);
-
-/* The names of its files. */
-void jobs_names(const struct dump_job *job, struct publish_names *ret);
-
-/* Has @job dumped in another way than the configuration says. */
-void jobs_set_strategy(struct dump_job *job, uint32_t strategy);
-
-/* The job of generation @generation that is neither published nor given up, or NULL. */
-struct dump_job *jobs_find_active(struct guest *guest, uint32_t generation);
-
-/* @job will not become a complete dump: says so, and where its remains are; frees what it holds. */
-void jobs_give_up(struct guest *guest, struct dump_job *job, const char *why);
-
-/*
- * Makes room for @job by dump.max_count and dump.max_bytes (job_quota.c), or has it wait for some (awaits_room).
- * False: there is none, the job has been given up and may be gone.
- */
-bool warn_unused jobs_check_quota(struct guest *guest, struct dump_job *job);
-
-/*
- * Gives every waiting job to the dumper, starting one if there is none.  A job that no dumper can take is given
- * up and may be gone afterwards.
- */
-void jobs_submit(struct guest *guest);
-
-/* Reads what the dumper says; called when its socket is readable. */
-void jobs_receive(struct guest *guest);
-
-/* When a dumper that says nothing counts as hung; UINT64_MAX = never.  jobs_check_stall() then ends it. */
-uint64_t jobs_stall_deadline(const struct guest *guest);
-void jobs_check_stall(struct guest *guest, uint64_t now);
-
-/* Starts the dumper and watches its socket.  -errno when it cannot be started (reported). */
-int warn_unused jobs_start_dumper(struct guest *guest);
-
-/*
- * Generation @successor is ready (at @ready_ns), or it is over or will not tell (@ready_ns = 0): timelines that
- * wait for it.
- */
-void jobs_settle(struct guest *guest, uint32_t successor, uint64_t ready_ns);
-
-/* True if a timeline waits for generation @successor. */
-bool jobs_await(const struct guest *guest, uint32_t successor);
-
-/* True if a dump is queued or running. */
-bool jobs_busy(const struct guest *guest);
-
-/* Prints what is left to print and frees all. */
-void jobs_fini(struct guest *guest);
-
 /* ---- handover.c --------------------------------------------------------------------------------- */
 
 /*
@@ -288,8 +184,8 @@ void handover_close(struct guest *guest);
 /* @vm is over: what it leaves counts; @job is its dump, or NULL.  Before the next VM starts. */
 void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_job *job);
 
-/* The dump of @generation is complete, or will not be. */
-void handover_dump_over(struct guest *guest, uint32_t generation);
+/* News of the jobs: the owner's callback (jobs.h). */
+void handover_hear(struct guest *guest, enum jobs_news news, const struct dump_job *job);
 
 /* The VM of @generation is destroyed.  For reapers; gives its memory back if it is not dumped. */
 void handover_reaped(struct guest *guest, uint32_t generation);
@@ -320,35 +216,5 @@ void handover_look(struct guest *guest, uint64_t *ret_granted, bool *ret_waits);
 
 /* Says what the gate has to say. */
 void handover_check(struct guest *guest);
-
-/* ---- jobs.c again: job_cancel.c ends a job too --------------------------------------------------- */
-
-/* @job is over and has been reported; it may be gone afterwards. */
-void jobs_finish(struct guest *guest, struct dump_job *job, bool failed);
-
-/* ---- job_cancel.c ------------------------------------------------------------------------------- */
-
-/* The job that the dumper is at work on, or NULL. */
-struct dump_job *jobs_running(const struct guest *guest);
-
-/*
- * jobs_cancel - end the dump @job, which is not queued behind another one: now, or when its dumper has ended
- * (@job may be gone afterwards).
- */
-void jobs_cancel(struct guest *guest, struct dump_job *job);
-
-/* Nobody works on @job any more: its memory is given back, what it is to leave stays; it may be gone afterwards. */
-void jobs_cancelled(struct guest *guest, struct dump_job *job);
-
-/* ---- report.c ----------------------------------------------------------------------------------- */
-
-/* "panic on vCPU 0: <string>", "triple-fault on vCPU 1", "hang": printable, for one line. */
-void report_reason(const struct vm_end *end, const struct dump_record *record, char *buf, size_t size);
-
-void report_progress(struct guest *guest, const struct dump_job *job);
-void report_progress_end(struct guest *guest);
-
-/* The moments of one crash, as lines and as an event. */
-void report_timeline(struct guest *guest, const struct dump_job *job);
 
 #endif /* VMM_SUPERVISOR_GUEST_H */

@@ -63,7 +63,7 @@ static const char *dump_state(const struct guest *guest, const struct dump_job *
 		return "cancelling";
 	if (job->held)
 		return "by-guest";
-	return job == jobs_running(guest) ? "running" : "queued";
+	return job == jobs_running(&guest->jobs) ? "running" : "queued";
 }
 
 static void put_dump(struct json *json, const struct guest *guest, const struct dump_job *job)
@@ -88,7 +88,7 @@ static void put_dumps(struct json *json, const struct guest *guest)
 	uint64_t nr = 0;
 
 	json_array(json, "dumps");
-	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+	for (const struct dump_job *job = guest->jobs.list; job; job = job->next)
 		if (!job->finished && nr++ < STATUS_DUMPS_MAX)
 			put_dump(json, guest, job);
 	json_end(json);
@@ -207,7 +207,7 @@ static void stop(struct guest *guest, struct control_request *request, struct js
 	uint64_t dumps = 0;
 	bool asked = guest_ask_to_stop(guest, "minivmm ctl stop");
 
-	for (const struct dump_job *job = guest->jobs; job; job = job->next)
+	for (const struct dump_job *job = guest->jobs.list; job; job = job->next)
 		dumps += !job->finished;
 	control_accept(answer, request);
 	json_u64(answer, "dumps", dumps);
@@ -219,7 +219,7 @@ static void stop(struct guest *guest, struct control_request *request, struct js
 static struct dump_job *find_dump(
 	struct guest *guest, const struct control_request *request, struct json *answer)
 {
-	struct dump_job *running = jobs_running(guest), *job = running;
+	struct dump_job *running = jobs_running(&guest->jobs), *job = running;
 	char *end = NULL;
 	uint64_t generation;
 
@@ -229,9 +229,9 @@ static struct dump_job *find_dump(
 			control_refuse(answer, "bad-request", "dump-cancel [generation]");
 			return NULL;
 		}
-		job = jobs_find_active(guest, (uint32_t)generation);
+		job = jobs_find_active(&guest->jobs, (uint32_t)generation);
 	} else if (!job) {
-		for (job = guest->jobs; job && job->finished;)
+		for (job = guest->jobs.list; job && job->finished;)
 			job = job->next;
 	}
 	if (!job)
@@ -254,7 +254,10 @@ static void dump_cancel(struct guest *guest, struct control_request *request, st
 	control_accept(answer, request);
 	json_u64(answer, "generation", job->generation);
 	json_text(answer, "name", job->name);
-	jobs_cancel(guest, job);
+	for (struct vm *vm = guest->dying; vm; vm = vm->next_dying)
+		if (job->held && vm->generation == job->generation)
+			vm->dying_deadline_ns = 0; /* it dumps by itself: no more */
+	jobs_cancel(&guest->jobs, job);
 }
 
 /* The command table: one line a command. */

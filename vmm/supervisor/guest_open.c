@@ -130,6 +130,15 @@ static int open_dirs(struct guest *guest)
 	return check_in_place(guest);
 }
 
+static void hear_of_job(void *opaque, enum jobs_news news, const struct dump_job *job)
+{
+	struct guest *guest = opaque;
+
+	handover_hear(guest, news, job);
+	if (news == JOBS_RETIRED && guest->recover_job == job)
+		guest->recover_job = NULL;
+}
+
 int guest_open(struct guest *guest, const char *events_path)
 {
 	sigset_t signals;
@@ -189,9 +198,20 @@ int guest_open(struct guest *guest, const char *events_path)
 		.nr_vcpus = (uint32_t)guest->config->vm.vcpus,
 		.memory = guest->config->vm.memory};
 	err = handover_open(guest);
-	if (err)
+	if (err) {
 		log_error("event loop: %s", strerror(-err));
-	return err ? EXIT_HOST : EXIT_OK;
+		return EXIT_HOST;
+	}
+	jobs_open(&guest->jobs, &(struct jobs_setup){.config = guest->config,
+					.events = &guest->events,
+					.epoll_fd = guest->epoll_fd,
+					.dir_fd = guest->dir_fd,
+					.dump_dir_fd = guest->dump_dir_fd,
+					.fallback_dir_fd = guest->fallback_dir_fd,
+					.released_fd = guest->released_fd,
+					.tell = hear_of_job,
+					.opaque = guest});
+	return EXIT_OK;
 }
 
 void guest_close(struct guest *guest)
@@ -209,9 +229,7 @@ void guest_close(struct guest *guest)
 	guest_await_reapers(guest);
 	handover_close(guest);
 	backends_close(&guest->backends);
-	jobs_fini(guest); /* after the VMs, which may point at a job's record */
-	if (guest->dumper.socket >= 0)
-		dumper_fini(&guest->dumper);
+	jobs_fini(&guest->jobs); /* after the VMs, which may point at a job's record */
 	guest_control_close(guest);
 	console_close(&guest->console);
 	kvm_close(&guest->kvm);

@@ -68,7 +68,7 @@ static int open_explicit(struct guest *guest)
 int handover_open(struct guest *guest)
 {
 	const struct config *config = guest->config;
-	struct dump_options options = jobs_options(config);
+	struct dump_options options = job_options(config);
 
 	budget_fini(&guest->budget);
 	budget_init(&guest->budget, config->vm.memory, config->recovery.reserve,
@@ -111,7 +111,7 @@ void handover_claim(struct guest *guest, const struct vm *vm, const struct dump_
 	int err;
 
 	if (job) {
-		jobs_names(job, &names);
+		job_names(job, &names);
 		claim.names = &names;
 		claim.fills = dump_fills(job);
 		claim.in_flight = dump_engine_in_flight(&job->options, vm->region.layout.ram);
@@ -131,12 +131,6 @@ static void ring_released(void *opaque)
 
 	if (guest->released_fd >= 0)
 		io_ring(guest->released_fd);
-}
-
-void handover_dump_over(struct guest *guest, uint32_t generation)
-{
-	budget_dump_over(&guest->budget, generation);
-	ring_released(guest);
 }
 
 void handover_reaped(struct guest *guest, uint32_t generation)
@@ -229,6 +223,16 @@ void handover_grant(struct guest *guest)
 		report_complete(vm);
 }
 
+void handover_hear(struct guest *guest, enum jobs_news news, const struct dump_job *job)
+{
+	if (news == JOBS_FINISHED || news == JOBS_FAILED) {
+		budget_dump_over(&guest->budget, job->generation);
+		ring_released(guest);
+	}
+	if (news == JOBS_FINISHED || news == JOBS_FAILED || news == JOBS_RELEASED)
+		handover_grant(guest);
+}
+
 void handover_dump_removed(struct guest *guest)
 {
 	char events[4096];
@@ -256,7 +260,7 @@ enum recovery_wait handover_must_wait(struct guest *guest)
 				 : START_MIN;
 	struct budget_state state;
 
-	if (!guest->config->recovery.concurrent && jobs_busy(guest))
+	if (!guest->config->recovery.concurrent && jobs_busy(&guest->jobs))
 		return RECOVERY_WAITS_DUMP;
 	if (guest->released_fd < 0)
 		return RECOVERY_WAITS_NOT;
