@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <zlib.h>
 
 /* diskdump_mod.h */
@@ -60,6 +61,13 @@ VMCORE_SIZE_ASSERT(page_desc, 24);
 
 /* our choice: 16 TiB of guest-physical addresses; a bitmap has a bit for each page */
 #define FRAMES_MAX (1ull << 32)
+/*
+ * our choices: so much memory costs 64 MiB of tables whatever is in the file; who names more has so many pages in the file for
+ * each page that is not
+ */
+#define ABSENT_PAGES_FREE (1ull << 28)
+#define ABSENT_PAGES_PER_PAGE 1024
+
 /* our choices: pages that are read together, descriptors and bytes that are written together */
 #define GROUP ZERO_PAGES_MAX
 #define DESCS 4096
@@ -123,15 +131,48 @@ static int find_pages(struct writer *w)
 		const struct core_segment *seg = &core->segments[i];
 		uint64_t first = (seg->gpa + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K;
 
-		for (uint64_t pfn = first; pfn < (seg->gpa + seg->size) / PAGE_SIZE_4K; pfn++) {
-			bitmap_set(w->memory, pfn);
+		uint64_t last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
+		/* a page of which the file has a byte is in it */
+		uint64_t there = u64_min(
+			last, (seg->gpa + seg->file_bytes + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
+
+		if (first < last)
+			bitmap_set_range(w->memory, first, last);
+		for (uint64_t pfn = first; seg->file_bytes && pfn < there; pfn++)
 			if (is_selected(w, seg->off + (pfn * PAGE_SIZE_4K - seg->gpa)))
 				bitmap_set(w->kept, pfn);
-		}
 	}
 	w->nr_memory = bitmap_count(w->memory, w->frames);
 	w->nr_kept = bitmap_count(w->kept, w->frames);
 	return 0;
+}
+
+const char *kdump_check(struct reader *reader)
+{
+	uint64_t absent = 0, there = 0;
+
+	for (size_t i = 0; i < reader->core.nr_segments; i++) {
+		const struct core_segment *seg = &reader->core.segments[i];
+
+		there += seg->file_bytes / PAGE_SIZE_4K;
+		absent += (seg->size - u64_min(seg->size, seg->file_bytes)) / PAGE_SIZE_4K;
+	}
+	if (absent <= ABSENT_PAGES_FREE || absent / ABSENT_PAGES_PER_PAGE <= there)
+		return NULL;
+	return "its headers name far more memory than the file holds, and a kdump file has a bit for each "
+	       "page";
+}
+
+/* The tables are known before anything is written.  What the pages take when they are packed is not. */
+static int check_room(const struct writer *w)
+{
+	uint64_t need = 2 * w->bitmap_blocks * BLOCK + w->nr_kept * sizeof(struct page_desc);
+	struct statvfs fs;
+
+	/* some file systems do not know */
+	if (fstatvfs(w->fd, &fs) < 0 || !fs.f_blocks)
+		return 0;
+	return fs.f_bavail < need / fs.f_frsize ? -ENOSPC : 0;
 }
 
 /* ---- headers -------------------------------------------------------------------------------------------- */
@@ -311,6 +352,8 @@ int kdump_write(struct reader *reader, int fd, const struct kdump_progress *prog
 		r = load_selection(&w);
 	if (!r)
 		r = find_pages(&w);
+	if (!r)
+		r = check_room(&w);
 	if (!r)
 		r = write_headers(&w);
 	if (!r)

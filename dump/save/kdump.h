@@ -23,9 +23,14 @@ struct kdump_progress {
 	void *arg;
 };
 
+/* Why @reader cannot be saved so (static text), or NULL. */
+const char *kdump_check(struct reader *reader);
+
 /*
  * kdump_write - @reader, a complete or foreign dump, into the empty file @fd.
- * Errors: -EFBIG for memory beyond 16 TiB; -ENOMEM; -errno.
+ * Memory that the file has no bytes for (p_memsz beyond p_filesz) is not in it.
+ * Errors: -EFBIG for memory beyond 16 TiB; -ENOSPC before anything is written if its tables alone do not fit;
+ * -ENOMEM; -errno.
  */
 int warn_unused kdump_write(struct reader *reader, int fd, const struct kdump_progress *progress);
 

@@ -3,97 +3,60 @@
 #include "dump/save/salvage_impl.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/format/tail.h"
 #include "dump/read/reader_chunk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* ---- names ------------------------------------------------------------------------------------------------ */
 
-/* -EEXIST etc. as sentences. */
-static int link_as(struct salvage *salvage, int fd, int dir_fd, const char *name)
-{
-	int r = publish_link(salvage->proc_fd, fd, dir_fd, name);
-
-	return r ? salvage_fail(salvage, r, "cannot give it the name %s: %s", name, strerror(-r)) : 0;
-}
-
-static int remove_region(struct salvage *salvage)
-{
-	if (salvage->region_fd < 0 || !unlink(salvage->region_path) || errno == ENOENT)
-		return 0;
-	return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
-		salvage->region_path, strerror(errno));
-}
-
-static int remove_dump(struct salvage *salvage)
-{
-	if (salvage->dump_fd < 0 || !unlinkat(salvage->dir_fd, salvage->names.dump_partial, 0) ||
-		errno == ENOENT)
-		return 0;
-	return salvage_fail(salvage, -errno, "the dump is whole, but %s cannot be removed: %s",
-		salvage->names.dump_partial, strerror(errno));
-}
-
 /*
- * The one that has the tables goes last: the other one alone would be taken for more than it is, a region
- * for memory of which nothing was released.
+ * The .partial files.  The one that has the tables goes last: the other one alone would be taken for more than it is, a
+ * region for memory of which nothing was released.
  */
-static int remove_partials(struct salvage *salvage)
+static size_t list_partials(const struct salvage *salvage, struct commit_removal removals[2])
 {
-	int r = salvage->lz4 ? remove_dump(salvage) : remove_region(salvage);
+	const struct commit_removal dump = {salvage->dir_fd, salvage->names.dump_partial, salvage->dump_fd};
+	const struct commit_removal region = {AT_FDCWD, salvage->region_path, salvage->region_fd};
+	size_t nr = 0;
 
-	if (r)
-		return r;
-	return salvage->lz4 ? remove_region(salvage) : remove_dump(salvage);
+	if (salvage->lz4 && salvage->dump_fd >= 0)
+		removals[nr++] = dump;
+	if (salvage->region_fd >= 0)
+		removals[nr++] = region;
+	if (!salvage->lz4 && salvage->dump_fd >= 0)
+		removals[nr++] = dump;
+	return nr;
 }
 
-static bool is_same(const struct stat *final, int fd)
+int salvage_commit(struct salvage *salvage, int fd, int dir_fd, const char *name,
+	int (*seal)(void *salvage), bool is_copy, bool remove)
 {
-	struct stat st;
+	struct commit_removal removals[2];
+	const struct commit request = {
+		.fd = fd,
+		.proc_fd = salvage->proc_fd,
+		.dir_fd = dir_fd,
+		.name = name,
+		.seal = seal,
+		.arg = salvage,
+		.removals = removals,
+		.nr_removals = remove ? list_partials(salvage, removals) : 0,
+		.is_copy = is_copy,
+	};
+	enum commit_step step;
+	int r = commit(&request, &step);
 
-	return fd >= 0 && !fstat(fd, &st) && st.st_dev == final->st_dev && st.st_ino == final->st_ino;
-}
-
-/* True if the file under the final name is the complete dump that the region belongs to. */
-static bool is_complete_of(struct salvage *salvage)
-{
-	struct reader *final, *region = NULL;
-	autofree char *path = NULL;
-	char why[256];
-	int fd;
-	bool same;
-
-	if (asprintf(&path, "%s%s", salvage->dir, salvage->names.final) < 0) {
-		path = NULL;
-		return false;
-	}
-	if (reader_open(path, NULL, &final, why, sizeof(why)))
-		return false;
-	fd = fcntl(salvage->region_fd, F_DUPFD_CLOEXEC, 0);
-	same = final->kind == READER_COMPLETE && fd >= 0 &&
-	       !reader_open_fds(fd, -1, &region, why, sizeof(why)) && region->kind == READER_REGION &&
-	       !strcmp(final->trailer.name, region->trailer.name) &&
-	       final->trailer.ram == region->trailer.ram;
-	reader_close(region);
-	reader_close(final);
-	return same;
-}
-
-/*
- * The final name is taken.  By this dump: the dumper ended between the final name and the removal of the
- * others, which is all that is left to do.
- */
-static int settle_final(struct salvage *salvage, const struct stat *final)
-{
-	if (is_same(final, salvage->dump_fd) || is_same(final, salvage->region_fd) ||
-		(salvage->dump_fd < 0 && is_complete_of(salvage)))
-		return salvage->request->keep ? 0 : remove_partials(salvage);
-	return salvage_fail(salvage, -EEXIST, "%s is another dump", salvage->names.final);
+	/* what failed in the seal has said so itself */
+	if (r && !(step == COMMIT_SEAL && salvage->why[0]))
+		commit_explain(&request, step, r, salvage->why, salvage->why_size);
+	return r;
 }
 
 /* ---- the two ways ----------------------------------------------------------------------------------------- */
@@ -107,30 +70,44 @@ static void drop_lz4_suffix(struct salvage *salvage)
 	memcpy(salvage->names.final, plain.final, sizeof(plain.final));
 }
 
+/* The dump is whole but for its seal, whatever that takes.  Compressed and complete, it has all of it. */
+static int make_whole(struct salvage *salvage, bool compressed)
+{
+	const struct reader *reader = salvage->reader;
+
+	if (reader->compressed)
+		return salvage_unpack(salvage);
+	if (reader->kind == READER_REGION)
+		return salvage_convert_region(salvage);
+	if (reader->kind == READER_PARTIAL)
+		return salvage_finish_dump(salvage);
+	/* its writer may have died of the disk, or before it had waited for it */
+	return compressed && !dump_tail_is_shm(salvage->dump_fd) ? salvage_rewrite(salvage) : 0;
+}
+
 static int in_place(struct salvage *salvage)
 {
 	struct stat read_file;
-	bool region;
-	int r = 0;
+	bool compressed, region;
+	int r;
 
 	if (fstat(salvage->reader->image.fd, &read_file) < 0)
 		return salvage_fail(salvage, -errno, "%s", strerror(errno));
-	region = is_same(&read_file, salvage->region_fd);
-	if (salvage->reader->compressed)
-		r = salvage_unpack(salvage);
-	else if (salvage->reader->kind == READER_REGION)
-		r = salvage_convert_region(salvage);
-	else if (salvage->reader->kind == READER_PARTIAL)
-		r = salvage_finish_dump(salvage);
-	else if (region)
-		r = salvage_mark_all(
-			salvage, salvage->region_fd); /* a salvage that was killed just before that */
+	region = salvage_is_file(&read_file, salvage->region_fd);
+	compressed = !region && salvage->lz4;
+	r = salvage_load_bitmap(salvage);
+	if (!r)
+		r = make_whole(salvage, compressed);
+	if (r)
+		return r;
 	if (region)
 		drop_lz4_suffix(salvage);
-	if (!r)
-		r = link_as(salvage, region ? salvage->region_fd : salvage->dump_fd, salvage->dir_fd,
-			salvage->names.final);
-	return r ? r : remove_partials(salvage);
+	return salvage_commit(salvage, region ? salvage->region_fd : salvage->dump_fd, salvage->dir_fd,
+		salvage->names.final,
+		compressed ? NULL
+		: region   ? salvage_seal_region
+			   : salvage_seal_dump,
+		false, true);
 }
 
 /* Opens the directory of @output; *ret_name is the name in it. */
@@ -144,6 +121,41 @@ static int output_dir(struct salvage *salvage, const char *output, int *ret_fd, 
 		return salvage_fail(salvage, -ENOMEM, "out of memory");
 	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_fd < 0 ? salvage_fail(salvage, -errno, "%s: %s", dir, strerror(errno)) : 0;
+}
+
+/* What lacks something must not have the name of a complete dump, wherever it is. */
+static int name_partial(struct salvage *salvage, char name[NAME_MAX + 1], const char *wanted)
+{
+	const char *output = salvage->request->output;
+	size_t base;
+	int len = snprintf(name, NAME_MAX + 1, "%s%s", wanted,
+		publish_parse(output, &base) == PUBLISH_FINAL ? ".partial" : "");
+
+	if (len > NAME_MAX)
+		return salvage_fail(salvage, -ENAMETOOLONG, "%s: %s", wanted, strerror(ENAMETOOLONG));
+	if (asprintf(&salvage->output, "%.*s%s", (int)(strlen(output) - strlen(wanted)), output, name) >= 0)
+		return 0;
+	salvage->output = NULL;
+	return salvage_fail(salvage, -ENOMEM, "out of memory");
+}
+
+/* Gives the copy its name: that of the request, if nothing is missing. */
+static int name_copy(struct salvage *salvage, int fd, int dir_fd, const char *name)
+{
+	bool remove = !salvage->request->keep && !salvage->missing;
+	char partial[NAME_MAX + 1];
+	int r = 0;
+
+	if (salvage->missing && !salvage->request->output)
+		return salvage_fail(salvage, -ENODATA,
+			"%" PRIu64 " KiB are in none of its files; what is there can be read as it is, and "
+			"--output FILE copies it",
+			salvage->missing >> 10);
+	if (salvage->missing)
+		r = name_partial(salvage, partial, name);
+	return r ? r
+		 : salvage_commit(
+			   salvage, fd, dir_fd, salvage->missing ? partial : name, NULL, true, remove);
 }
 
 static int by_copy(struct salvage *salvage)
@@ -162,17 +174,14 @@ static int by_copy(struct salvage *salvage)
 	}
 	if (r)
 		return r;
+	r = output || salvage->reader->kind != READER_PARTIAL ? 0 : salvage_check_missing(salvage);
+	if (r)
+		return r;
 	r = publish_tmpfile(dir_fd, salvage->reader->trailer.file_size, &fd);
 	if (r)
 		return salvage_fail(salvage, r, "cannot make the new dump: %s", strerror(-r));
 	r = salvage_copy_all(salvage, fd);
-	if (!r && fsync(fd) < 0)
-		r = salvage_fail(salvage, -errno, "%s: %s", name, strerror(errno));
-	if (!r)
-		r = link_as(salvage, fd, dir_fd, name);
-	if (!r && !salvage->request->keep && !salvage->missing)
-		r = remove_partials(salvage);
-	return r;
+	return r ? r : name_copy(salvage, fd, dir_fd, name);
 }
 
 /* A region whose dump is gone, with memory that only that had: nothing whole comes of it. */
@@ -201,18 +210,16 @@ static bool wants_copy(const struct salvage *salvage)
 
 static int run(struct salvage *salvage, bool *ret_in_place)
 {
-	struct stat final;
 	int r;
 
 	r = salvage_split_path(salvage);
 	if (!r)
 		r = salvage_open_files(salvage);
-	if (r)
-		return r;
 	*ret_in_place = true;
-	if (!salvage->request->output &&
-		!fstatat(salvage->dir_fd, salvage->names.final, &final, AT_SYMLINK_NOFOLLOW))
-		return settle_final(salvage, &final);
+	if (!r && !salvage->request->output)
+		r = salvage_settle(salvage);
+	if (r)
+		return r > 0 ? 0 : r;
 	r = salvage_open_reader(salvage);
 	if (!r)
 		r = check_lossy(salvage);
@@ -220,6 +227,33 @@ static int run(struct salvage *salvage, bool *ret_in_place)
 		return r;
 	*ret_in_place = !wants_copy(salvage);
 	return *ret_in_place ? in_place(salvage) : by_copy(salvage);
+}
+
+/* Of the result; the caller frees it. */
+static char *result_path(struct salvage *salvage)
+{
+	const char *output = salvage->request->output;
+	char *path;
+
+	if (salvage->output)
+		return take_ptr(&salvage->output);
+	if (asprintf(&path, "%s%s", output ? "" : salvage->dir, output ? output : salvage->names.final) < 0)
+		return NULL;
+	return path;
+}
+
+static void fini(struct salvage *salvage)
+{
+	reader_close(salvage->reader);
+	cleanup_close(&salvage->dump_fd);
+	cleanup_close(&salvage->region_fd);
+	cleanup_close(&salvage->proc_fd);
+	cleanup_close(&salvage->dir_fd);
+	free(salvage->selected);
+	free(salvage->region_path);
+	free(salvage->output);
+	free(salvage->name);
+	free(salvage->dir);
 }
 
 int dump_salvage(
@@ -234,28 +268,20 @@ int dump_salvage(
 		.why = why,
 		.why_size = why_size,
 	};
-	autofree char *path = NULL;
-	bool was_in_place = false;
+	struct salvage_result result = {0};
 	int r;
 
-	r = run(&salvage, &was_in_place);
-	if (!r && asprintf(&path, "%s%s", request->output ? "" : salvage.dir,
-			  request->output ? request->output : salvage.names.final) < 0) {
-		path = NULL;
-		r = salvage_fail(&salvage, -ENOMEM, "out of memory");
+	why[0] = '\0';
+	r = run(&salvage, &result.in_place);
+	if (!r) {
+		result.path = result_path(&salvage);
+		result.moved = salvage.moved;
+		result.missing = salvage.missing;
+		result.unreadable = salvage.unreadable;
+		r = result.path ? 0 : salvage_fail(&salvage, -ENOMEM, "out of memory");
 	}
 	if (!r)
-		*ret = (struct salvage_result){.path = take_ptr(&path),
-			.moved = salvage.moved,
-			.missing = salvage.missing,
-			.in_place = was_in_place};
-	reader_close(salvage.reader);
-	cleanup_close(&salvage.dump_fd);
-	cleanup_close(&salvage.region_fd);
-	cleanup_close(&salvage.proc_fd);
-	cleanup_close(&salvage.dir_fd);
-	free(salvage.region_path);
-	free(salvage.name);
-	free(salvage.dir);
+		*ret = result;
+	fini(&salvage);
 	return r;
 }

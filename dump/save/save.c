@@ -5,12 +5,14 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/lz4/lz4_writer.h"
+#include "dump/files/commit.h"
 #include "dump/files/publish.h"
 #include "dump/save/save_virtual.h"
 #include "dump/base/zero_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,7 +58,7 @@ static int save_elf(struct reader *reader, int fd, const struct kdump_progress *
 	uint64_t start, end, at = 0;
 	int r = piece ? 0 : -ENOMEM;
 
-	if (!r && ftruncate(fd, (off_t)image->size) < 0)
+	if (!r && (io_test_fails(IO_TRUNCATE, NULL) || ftruncate(fd, (off_t)image->size) < 0))
 		r = -errno;
 	while (!r && (r = image_data(image, at, &start, &end)) == 1) {
 		r = 0;
@@ -190,7 +192,7 @@ static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *
 const struct save_format save_formats[] = {
 	{"elf", ".vmcore", "an ELF file with holes, as it is in memory", NULL, save_elf},
 	{"lz4", ".vmcore.lz4", "a standard LZ4 file of that", check_lz4, save_lz4},
-	{"kdump", ".kdump", "a kdump file with zlib pages, for crash, drgn and makedumpfile", NULL,
+	{"kdump", ".kdump", "a kdump file with zlib pages, for crash, drgn and makedumpfile", kdump_check,
 		kdump_write},
 	{"virtual", ".virtual", "the ELF file with the virtual addresses of a Linux kernel, for gdb",
 		save_virtual_check, save_virtual},
@@ -230,13 +232,41 @@ static int save_as(struct reader *reader, int dir_fd, const char *name, const st
 
 	if (!r)
 		r = format->write(reader, fd, progress);
-	if (!r && fsync(fd) < 0)
-		r = -errno;
-	if (!r)
-		r = publish_link(proc_fd, fd, dir_fd, name);
-	if (!r && fsync(dir_fd) < 0)
-		r = errno == EINVAL ? 0 : -errno; /* a file system that needs none */
-	return r;
+	return r ? r
+		 : commit(
+			   &(struct commit){
+				   .fd = fd,
+				   .proc_fd = proc_fd,
+				   .dir_fd = dir_fd,
+				   .name = name,
+				   .is_copy = true,
+			   },
+			   NULL);
+}
+
+/* -EINVAL unless all of it is there: the file up to its last byte, its trailer, each page that was selected. */
+static int check_whole(struct reader *reader, char *why, size_t why_size)
+{
+	struct reader_counts counts;
+	int r;
+
+	if (reader->kind != READER_COMPLETE && reader->kind != READER_FOREIGN) {
+		snprintf(why, why_size, "incomplete: minivmm dump salvage makes a whole dump of it");
+		return -EINVAL;
+	}
+	if (reader->damage[0]) {
+		snprintf(why, why_size, "incomplete: %s", reader->damage);
+		return -EINVAL;
+	}
+	r = reader_count(reader, &counts);
+	if (r) {
+		snprintf(why, why_size, "cannot count its pages: %s", strerror(-r));
+		return r;
+	}
+	if (!counts.missing)
+		return 0;
+	snprintf(why, why_size, "incomplete: %" PRIu64 " of its pages are missing", counts.missing);
+	return -EINVAL;
 }
 
 int dump_save(struct reader *reader, const char *dir, const struct save_format *format,
@@ -247,10 +277,9 @@ int dump_save(struct reader *reader, const char *dir, const struct save_format *
 	const char *wrong;
 	int r;
 
-	if (reader->kind != READER_COMPLETE && reader->kind != READER_FOREIGN) {
-		snprintf(why, why_size, "not complete: minivmm dump salvage makes a whole dump of it");
-		return -EINVAL;
-	}
+	r = check_whole(reader, why, why_size);
+	if (r)
+		return r;
 	wrong = format->check ? format->check(reader) : NULL;
 	if (wrong) {
 		snprintf(why, why_size, "%s", wrong);

@@ -380,7 +380,8 @@ START_TEST(a_region_whose_dump_is_gone_is_not_called_whole_and_its_rest_can_be_c
 	ck_assert_int_eq(reader_read(reader, (PAGES - 1) * 4096ull + (GIB(4) - MIB(5)), page, 1), 0);
 	reader_close(reader);
 	salvage_well(&f, REGION_PARTIAL, "rest.vmcore", false);
-	reader = open_alone(&f, "rest.vmcore", &copied);
+	ck_assert(!fixture_exists(&f, "rest.vmcore"));
+	reader = open_alone(&f, "rest.vmcore.partial", &copied);
 	ck_assert_int_eq(reader->kind, READER_PARTIAL);
 	ck_assert_ptr_nonnull(strstr(reader->damage, "may be missing"));
 	ck_assert_uint_eq(copied.dumped, counts.pending);

@@ -58,6 +58,7 @@ int dump_command_salvage(const struct dump_arguments *args)
 		json_text(&json, "path", result.path);
 		json_u64(&json, "moved_bytes", result.moved);
 		json_u64(&json, "missing_bytes", result.missing);
+		json_u64(&json, "unreadable_bytes", result.unreadable);
 		json_bool(&json, "in_place", result.in_place);
 		json_end(&json);
 	} else if (!result.missing) {
@@ -66,8 +67,13 @@ int dump_command_salvage(const struct dump_arguments *args)
 	}
 	if (result.missing) {
 		report_bytes(result.missing, missing, sizeof(missing));
-		log_warn("%s: not complete: its dump had up to %s that are not here; copied %s",
+		log_warn("%s: not complete: up to %s of it are in none of the files; copied %s",
 			result.path, missing, moved);
+	}
+	if (result.unreadable) {
+		report_bytes(result.unreadable, missing, sizeof(missing));
+		log_warn("%s: %s could not be read from the host's memory and are left out", result.path,
+			missing);
 	}
 	free(result.path);
 	return result.missing ? EXIT_DUMP : EXIT_OK;
