@@ -72,6 +72,12 @@ int warn_unused image_open_lz4_partial(int fd, int table_fd, uint64_t table_off,
 bool image_is_lz4(int fd);
 bool image_is_lz4_partial(int fd); /* one that does not end as a finished one of ours does */
 
+/*
+ * False if a compressed file ends before its format lets it, although all that can be read of it may be there.  How long a
+ * file is that is the image itself, its headers tell.
+ */
+bool image_is_whole(const struct image *image);
+
 void image_close(struct image *image); /* harmless on an image of fd -1 */
 
 /* Reads exactly @len bytes at @off.  -ENODATA if they are not all inside the image; else as the format. */

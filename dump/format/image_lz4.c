@@ -89,6 +89,11 @@ int image_open_lz4_partial(int fd, int table_fd, uint64_t table_off, struct imag
 	return 0;
 }
 
+bool image_is_whole(const struct image *image)
+{
+	return image->format != &image_format_lz4 || lz4_reader_is_complete(image->state);
+}
+
 bool image_is_lz4(int fd)
 {
 	unsigned char start[sizeof(uint32_t)];

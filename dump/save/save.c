@@ -254,8 +254,9 @@ static int check_whole(struct reader *reader, char *why, size_t why_size)
 		snprintf(why, why_size, "incomplete: minivmm dump salvage makes a whole dump of it");
 		return -EINVAL;
 	}
-	if (reader->damage[0]) {
-		snprintf(why, why_size, "incomplete: %s", reader->damage);
+	if (reader->damage[0] || !image_is_whole(&reader->image)) {
+		snprintf(why, why_size, "incomplete: %s",
+			reader->damage[0] ? reader->damage : "the file ends too early");
 		return -EINVAL;
 	}
 	r = reader_count(reader, &counts);
