@@ -38,15 +38,16 @@ int filemap_reserve(unsigned char *at, uint64_t len, int fd, uint64_t off)
 
 int filemap_write(int fd, uint64_t off, const void *data, uint64_t len)
 {
+	uint64_t in_page = off % PAGE_SIZE_4K;
 	unsigned char *map = NULL;
 	int r;
 
-	r = filemap_open(fd, off, len, &map);
+	r = filemap_open(fd, off - in_page, in_page + len, &map);
 	if (r)
 		return r;
-	r = filemap_reserve(map, len, fd, off);
+	r = filemap_reserve(map, in_page + len, fd, off - in_page);
 	if (!r)
-		memcpy(map, data, len);
-	munmap(map, len);
+		memcpy(map + in_page, data, len);
+	munmap(map, in_page + len);
 	return r;
 }

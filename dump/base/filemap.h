@@ -22,7 +22,7 @@ int warn_unused filemap_open(int fd, uint64_t off, uint64_t len, unsigned char *
  */
 int warn_unused filemap_reserve(unsigned char *at, uint64_t len, int fd, uint64_t off);
 
-/* filemap_write - @len bytes at the aligned offset @off of @fd, by way of such a mapping. */
+/* filemap_write - @len bytes at the offset @off of @fd, which may be any, by way of such a mapping. */
 int warn_unused filemap_write(int fd, uint64_t off, const void *data, uint64_t len);
 
 #endif /* DUMP_BASE_FILEMAP_H */

@@ -38,10 +38,10 @@ static int select_pages_of(struct dump_engine *engine)
 
 	engine->selection.selected = engine->tail.selected;
 	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM) {
-		if (engine->found)
+		if (plan_adopts(engine->plan))
 			load_selection(engine);
-		r = engine->found ? dump_select_resume(&engine->selection)
-				  : dump_select_prepare(&engine->selection);
+		r = plan_adopts(engine->plan) ? dump_select_resume(&engine->selection)
+					      : dump_select_prepare(&engine->selection);
 		if (r)
 			return dump_engine_fail(engine, r, "cannot select pages");
 		engine_save_selection(engine);
@@ -150,18 +150,33 @@ static void engine_fini(struct dump_engine *engine)
 	dump_select_fini(&engine->selection);
 	dead_region_fini(&engine->region);
 	engine_close_files(engine);
-	free(engine->head);
-	engine->head = NULL;
+	dump_head_fini(&engine->head);
 	pthread_mutex_destroy(&engine->lock);
 }
 
-static int make_head(struct dump_engine *engine)
+/* What an earlier engine knew of the kernel's addresses, if memory may be missing that they were learnt from. */
+static size_t virtual_headers_of(const struct dump_engine *engine, Elf64_Phdr **ret)
 {
-	autofree Elf64_Phdr *more = NULL;
-	size_t nr = engine_virtual_headers(engine, &more);
+	size_t nr;
 
-	return vmcore_head_create(
-		engine->record, more, nr, &engine->head, &engine->head_len, &engine->timeline_off);
+	if (!engine->record->options.virtual_headers)
+		return 0;
+	if (!plan_adopts(engine->plan))
+		return engine_virtual_headers(engine, ret);
+	nr = dumpfile_virtual_headers(engine->region_fd, &engine->layout, ret);
+	return nr || engine->sink->compressed
+		       ? nr
+		       : dumpfile_virtual_headers(engine->given_dump_fd, &engine->layout, ret);
+}
+
+static void make_head(struct dump_engine *engine)
+{
+	Elf64_Phdr *more = NULL;
+	size_t nr = virtual_headers_of(engine, &more);
+	int r = dump_head_create(engine->record, more, nr, &engine->head);
+
+	if (r)
+		dump_engine_fail(engine, r, "cannot make the head of the dump");
 }
 
 int dump_engine_run(struct dump_engine *engine)
@@ -170,16 +185,17 @@ int dump_engine_run(struct dump_engine *engine)
 
 	engine_init(engine);
 	engine_mark(engine, DUMP_MOMENT_DUMP_START);
-	engine_look_at_guest(engine);
-	r = make_head(engine);
-	if (r)
-		dump_engine_fail(engine, r, "cannot make the head of the dump");
+	r = engine_make_plan(engine);
+	if (!r) {
+		engine_look_at_guest(engine);
+		make_head(engine);
+	}
 	r = engine_link_region(engine); /* even without a head */
-	if (!r && engine->head)
+	if (!engine->error)
 		r = engine_choose_dir(engine);
-	if (!r && engine->head)
+	if (!engine->error)
 		r = engine_make_dump(engine);
-	if (!engine->error && engine->found != VMCORE_STATE_COMPLETE)
+	if (!engine->error && plan_moves(engine->plan))
 		r = move_bytes(engine);
 	if (!engine->error)
 		r = engine_publish(engine);

@@ -25,8 +25,9 @@ struct dump_engine; /* dump/engine/engine_state.h */
 /*
  * dump_engine_run - dump, release and publish, from the beginning to the end.  Zeroes every field
  * but those "set by the caller", so that the counters and @why stay readable afterwards.
- * Result: 0: complete under its final name, no .partial names left.  -errno: @engine->why tells the
- * object and what is left; nothing is under the final name, no memory without its copy is released.
+ * Result: 0: complete under its final name; a .partial name that could not be removed is logged.  -errno: @engine->why
+ * tells the object and what is left; nothing is under the final name, but for one that could not be brought to the disk; no
+ * memory without its copy is released.
  */
 int warn_unused dump_engine_run(struct dump_engine *engine);
 

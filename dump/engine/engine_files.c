@@ -9,20 +9,15 @@
 #include "dump/base/io.h"
 #include "dump/engine/engine.h"
 #include "dump/base/log.h"
-#include "dump/base/filemap.h"
 #include "dump/engine/sink.h"
+#include "dump/files/dumpfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static int write_small(int fd, uint64_t off, const void *data, uint64_t len)
-{
-	return dump_tail_is_shm(fd) ? filemap_write(fd, off, data, len)
-				    : io_pwrite_full(fd, data, len, off);
-}
 
 static int lock_file(struct dump_engine *engine, int fd, const char *name)
 {
@@ -37,91 +32,102 @@ static int lock_file(struct dump_engine *engine, int fd, const char *name)
 
 /* ---- the region --------------------------------------------------------------------------------------- */
 
-/* Tables of @fd: new ones, or those of an earlier engine if it had got beyond preparing them. */
-static int open_tables(
-	struct dump_engine *engine, struct dump_tail *tail, int fd, uint32_t role, bool adopt)
+static bool has_name(int fd, int dir_fd, const char *name)
 {
+	struct stat file, named;
+
+	return dir_fd >= 0 && !fstat(fd, &file) && !fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       file.st_dev == named.st_dev && file.st_ino == named.st_ino;
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------------- */
+
+/* True if the final name in @dir_fd means the file that an earlier engine was about to give it to. */
+static bool is_final(const struct dump_engine *engine, int dir_fd)
+{
+	const struct dump_record *record = engine->record;
+	struct stat named;
+
+	return dir_fd >= 0 && record->final_ino &&
+	       !fstatat(dir_fd, engine->names.final, &named, AT_SYMLINK_NOFOLLOW) &&
+	       named.st_dev == record->final_dev && named.st_ino == record->final_ino;
+}
+
+/* True if some chunk is marked in the region's own tables, or if that cannot be told. */
+static bool is_begun(const struct dump_engine *engine)
+{
+	struct vmcore_places places = vmcore_places(&engine->layout, engine->chunk);
+	autofree uint8_t *progress = malloc(places.progress_bytes);
+
+	return !progress ||
+	       io_pread_full(engine->region_fd, progress, places.progress_bytes, places.progress_off) ||
+	       memchr(progress, VMCORE_CHUNK_DONE, places.progress_bytes);
+}
+
+int engine_make_plan(struct dump_engine *engine)
+{
+	struct plan_facts facts = {.strategy = engine->strategy,
+		.compressed = engine->sink->compressed,
+		.resume = engine->resume,
+		.named = is_final(engine, engine->dir_fd) || is_final(engine, engine->fallback_dir_fd),
+		.given = engine->given_dump_fd >= 0,
+		.region = dumpfile_look(engine->region_fd, engine->record)};
 	int r;
 
-	if (!adopt)
-		return dump_tail_init(tail, fd, engine->record, role);
-	r = dump_tail_adopt(tail, fd, engine->record, role, &engine->found);
-	if (engine->found == VMCORE_STATE_PREPARING)
-		engine->found = 0;
-	return r;
+	facts.released = engine->record->released || facts.region.flags & VMCORE_FLAG_RELEASED;
+	facts.begun = engine->region_tables && is_begun(engine);
+	if (!facts.compressed)
+		facts.dump = dumpfile_look(engine->given_dump_fd, engine->record);
+	r = plan_make(&facts, &engine->plan);
+	if (r)
+		return dump_engine_fail(engine, r,
+			"memory of the crashed VM was given back, and the tables of %s do not tell which",
+			engine->region_tables ? engine->names.region_partial : engine->names.dump_partial);
+	if (engine->plan == PLAN_REWRITE)
+		engine->old_fd = engine->given_dump_fd;
+	return 0;
 }
+
+/* ---- the region --------------------------------------------------------------------------------------- */
 
 /* Where the dump's tables are in the region itself. */
 static int open_region_tables(struct dump_engine *engine)
 {
-	return open_tables(engine, engine->strategy->scratch ? &engine->seal : &engine->tail,
-		engine->region_fd, VMCORE_ROLE_REGION, engine->resume);
-}
+	bool later = engine->strategy->scratch && plan_moves(engine->plan);
 
-static uint64_t region_trailer_off(const struct dump_engine *engine)
-{
-	return dump_layout_file_size(&engine->layout) - PAGE_SIZE_4K;
-}
-
-/* The flags of the region's trailer; -ENOENT if it has none: its head may be missing too then. */
-static int region_flags(const struct dump_engine *engine, uint32_t *ret)
-{
-	struct vmcore_trailer trailer;
-	int r = io_pread_full(engine->region_fd, &trailer, sizeof(trailer), region_trailer_off(engine));
-
-	if (!r && memcmp(trailer.magic, VMCORE_TRAILER_MAGIC, sizeof(trailer.magic)))
-		r = -ENOENT;
-	if (!r)
-		*ret = trailer.flags;
-	return r;
-}
-
-/* @released: some of its memory may be gone already. */
-static int write_region_trailer(const struct dump_engine *engine, bool released)
-{
-	struct vmcore_trailer trailer;
-
-	vmcore_trailer_init(&trailer, engine->record, VMCORE_ROLE_REGION);
-	trailer.flags = released ? VMCORE_FLAG_RELEASED : 0;
-	return filemap_write(engine->region_fd, region_trailer_off(engine), &trailer, sizeof(trailer));
+	if (later || !plan_adopts(engine->plan))
+		return dump_tail_init(later ? &engine->seal : &engine->tail, engine->region_fd,
+			engine->record, VMCORE_ROLE_REGION);
+	return dump_tail_adopt(&engine->tail, engine->region_fd, engine->record);
 }
 
 int engine_mark_released(struct dump_engine *engine)
 {
-	uint32_t flags = VMCORE_FLAG_RELEASED;
 	int r = 0;
 
-	if (engine->seal.map) {
-		r = dump_tail_set_flags(&engine->seal, flags);
-	} else if (!engine->region_tables) {
-		uint32_t before;
-
-		r = region_flags(engine, &before);
-		if (r == -ENOENT)
-			return 0; /* there was no room for a trailer: nothing there that could be believed */
-		if (!r && before != flags)
-			r = io_pwrite_full(engine->region_fd, &flags, sizeof(flags),
-				region_trailer_off(engine) + offsetof(struct vmcore_trailer, flags));
-	}
+	atomic_store(&engine->record->released, 1);
+	if (engine->seal.map)
+		r = dump_tail_set_flags(&engine->seal, VMCORE_FLAG_RELEASED);
+	else if (!engine->region_tables)
+		r = dumpfile_mark_released(engine->region_fd, engine->record);
 	return r ? dump_engine_fail(engine, r, "cannot mark %s", engine->names.region_partial) : 0;
 }
 
 /*
- * The region gets the head too, so that it is a vmcore by itself from the moment it has a name.  If
- * there is no room for that, a region without it is still better than none; but no dump.
+ * The region gets the head too, so that it is a vmcore by itself from the moment it has a name; the VMM has given it one
+ * that knows nothing of the guest's kernel (dump_engine_announce).  If there is no room for that, a region without it is
+ * still better than none; but no dump.
  */
 static int describe_region(struct dump_engine *engine)
 {
-	bool begun = engine->resume || engine->given_dump_fd >= 0;
-	uint32_t flags;
-	int r = 0;
+	bool begun = engine->plan != PLAN_FRESH || engine->given_dump_fd >= 0;
+	int r = dumpfile_write_head(engine->region_fd, &engine->head, &engine->timeline_off);
 
-	/* the VMM has done so (dump_engine_announce), but for a guest that went on: its registers are newer */
-	if (region_flags(engine, &flags) || flags)
-		r = filemap_write(engine->region_fd, 0, engine->head, engine->head_len);
-	if (!r)
-		r = engine->region_tables ? open_region_tables(engine)
-					  : write_region_trailer(engine, begun);
+	if (!r && engine->region_tables)
+		r = open_region_tables(engine);
+	else if (!r)
+		r = dumpfile_write_trailer(
+			engine->region_fd, engine->record, begun ? VMCORE_FLAG_RELEASED : 0);
 	if (!r || !engine->region_tables) {
 		if (r)
 			log_debug("%s has no metadata: %s", engine->names.region_partial, strerror(-r));
@@ -132,12 +138,15 @@ static int describe_region(struct dump_engine *engine)
 
 int engine_link_region(struct dump_engine *engine)
 {
-	int described, r;
+	int described = 0, r;
 
+	if (engine->plan == PLAN_REMOVE_ONLY)
+		return 0;
 	r = lock_file(engine, engine->region_fd, engine->names.region_partial);
 	if (r)
 		return r;
-	described = describe_region(engine);
+	if (engine->head.notes.buf && engine->plan != PLAN_NAME_ONLY)
+		described = describe_region(engine);
 	r = publish_link(
 		engine->proc_fd, engine->region_fd, engine->region_dir_fd, engine->names.region_partial);
 	if (r == -EXDEV) {
@@ -156,19 +165,11 @@ int engine_link_region(struct dump_engine *engine)
 
 /* ---- the dump ----------------------------------------------------------------------------------------- */
 
-static bool has_name(int fd, int dir_fd, const char *name)
-{
-	struct stat file, named;
-
-	return dir_fd >= 0 && !fstat(fd, &file) && !fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) &&
-	       file.st_dev == named.st_dev && file.st_ino == named.st_ino;
-}
-
 /* A file that was begun elsewhere stays where it is. */
 static void find_out_dir(struct dump_engine *engine)
 {
-	if (has_name(engine->dump_fd, engine->fallback_dir_fd, engine->names.dump_partial) ||
-		has_name(engine->dump_fd, engine->fallback_dir_fd, engine->names.final))
+	if (has_name(engine->given_dump_fd, engine->fallback_dir_fd, engine->names.dump_partial) ||
+		has_name(engine->given_dump_fd, engine->fallback_dir_fd, engine->names.final))
 		engine->out_dir_fd = engine->fallback_dir_fd;
 }
 
@@ -179,18 +180,28 @@ static int duplicate(int fd)
 	return copy < 0 ? -errno : copy;
 }
 
+/* What the given file is not good for any more: all of it is in the region still. */
+static void drop_given(struct dump_engine *engine)
+{
+	if (has_name(engine->given_dump_fd, engine->out_dir_fd, engine->names.dump_partial))
+		(void)!io_unlink(engine->out_dir_fd, engine->names.dump_partial);
+}
+
 static int open_dump(struct dump_engine *engine)
 {
-	uint64_t size = engine->sink->compressed ? 0 : dump_layout_file_size(&engine->layout);
+	bool compressed = engine->sink->compressed;
 	int r = 0;
 
-	if (engine->given_dump_fd >= 0 && !engine->sink->compressed) {
+	if (engine->given_dump_fd >= 0)
+		find_out_dir(engine);
+	if (engine->given_dump_fd >= 0 && !compressed) {
 		engine->dump_fd = duplicate(engine->given_dump_fd);
 		r = engine->dump_fd < 0 ? engine->dump_fd : 0;
-		if (!r)
-			find_out_dir(engine);
 	} else {
-		r = publish_tmpfile(engine->out_dir_fd, size, &engine->dump_fd);
+		if (engine->given_dump_fd >= 0 && engine->plan != PLAN_REWRITE)
+			drop_given(engine);
+		r = publish_tmpfile(engine->out_dir_fd,
+			compressed ? 0 : dump_layout_file_size(&engine->layout), &engine->dump_fd);
 		if (r == -EOPNOTSUPP || r == -EISDIR)
 			return dump_engine_fail(engine, r,
 				"the dump directory's file system has no files without a name (O_TMPFILE)");
@@ -208,12 +219,14 @@ static int fill_dump(struct dump_engine *engine)
 
 	if (engine->sink->compressed)
 		return 0; /* the tables are the region's, the head comes with the sink */
-	r = open_tables(engine, &engine->tail, engine->dump_fd, VMCORE_ROLE_DUMP,
-		engine->resume && engine->given_dump_fd >= 0);
+	r = engine->plan == PLAN_CONTINUE
+		    ? dump_tail_adopt(&engine->tail, engine->dump_fd, engine->record)
+		    : dump_tail_init(&engine->tail, engine->dump_fd, engine->record, VMCORE_ROLE_DUMP);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot make the tables of %s", engine->names.dump_partial);
-	r = write_small(engine->dump_fd, 0, engine->head, engine->head_len);
+	r = dumpfile_write_head(engine->dump_fd, &engine->head,
+		engine->strategy->in_place ? &(uint64_t){0} : &engine->timeline_off);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the head of %s", engine->names.dump_partial);
@@ -224,9 +237,8 @@ static int link_dump(struct dump_engine *engine)
 {
 	int r;
 
-	/* what was published once does not become partial again */
-	if (engine->found == VMCORE_STATE_COMPLETE || engine->old_fd >= 0)
-		return 0;
+	if (engine->plan == PLAN_REWRITE)
+		return 0; /* the old file keeps the name until the new one has all of it */
 	r = publish_link(engine->proc_fd, engine->dump_fd, engine->out_dir_fd, engine->names.dump_partial);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot link %s", engine->names.dump_partial);
@@ -241,58 +253,31 @@ int engine_take_region(struct dump_engine *engine)
 	return engine->dump_fd < 0 ? dump_engine_fail(engine, engine->dump_fd, "cannot use the region") : 0;
 }
 
-static bool is_begun(const struct dump_engine *engine)
+/* What is left of the dump of an earlier engine is its end: its file is as it is to be, or nearly. */
+static int take_whole(struct dump_engine *engine)
 {
-	for (uint64_t i = 0; i < engine->nr_chunks; i++)
-		if (dump_tail_is_done(&engine->tail, i))
-			return true;
-	return false;
-}
-
-/*
- * Nobody can go on in the middle of an LZ4 frame.  If chunks have been released, the old file and the
- * region stay as they are until a new file has everything (dump/engine/sink_lz4.c); it has no name before.
- */
-static int look_at_compressed(struct dump_engine *engine)
-{
-	int given = engine->given_dump_fd;
-
-	if (has_name(given, engine->dir_fd, engine->names.final) ||
-		has_name(given, engine->fallback_dir_fd, engine->names.final)) {
-		engine->found = VMCORE_STATE_COMPLETE;
-		engine->dump_fd = duplicate(given);
-	} else if (engine->found && is_begun(engine)) {
-		if (given < 0)
-			return dump_engine_fail(
-				engine, -ENOENT, "there is no %s", engine->names.dump_partial);
-		engine->old_fd = given;
+	if (engine->plan == PLAN_REMOVE_ONLY) {
+		if (is_final(engine, engine->fallback_dir_fd))
+			engine->out_dir_fd = engine->fallback_dir_fd;
+		return 0;
 	}
-	if (has_name(given, engine->fallback_dir_fd, engine->names.dump_partial) ||
-		has_name(given, engine->fallback_dir_fd, engine->names.final))
-		engine->out_dir_fd = engine->fallback_dir_fd;
-	if (engine->old_fd < 0 && engine->found != VMCORE_STATE_COMPLETE)
-		/* what may be under the name is of no use to anybody */
-		unlinkat(engine->out_dir_fd, engine->names.dump_partial, 0);
-	return 0;
+	if (engine->strategy->in_place)
+		return engine_take_region(engine);
+	find_out_dir(engine);
+	engine->dump_fd = duplicate(engine->given_dump_fd);
+	if (engine->dump_fd < 0)
+		return dump_engine_fail(engine, engine->dump_fd, "cannot use the dump");
+	engine->on_disk = !dump_tail_is_shm(engine->dump_fd);
+	return lock_file(engine, engine->dump_fd, engine->names.dump_partial);
 }
 
 int engine_make_dump(struct dump_engine *engine)
 {
 	int r;
 
-	if (engine->sink->compressed && engine->resume) {
-		r = look_at_compressed(engine);
-		if (r || engine->found == VMCORE_STATE_COMPLETE)
-			return r;
-	}
-	if (engine->strategy->scratch && engine->found) {
-		/* its tables are filled in when all is done: nothing but the name is missing */
-		engine->found = VMCORE_STATE_COMPLETE;
-		engine->tail = engine->seal;
-		engine->seal = (struct dump_tail){.fd = -1};
-		return engine_take_region(engine);
-	}
-	if (engine->strategy->in_place && !engine->strategy->scratch) {
+	if (!plan_moves(engine->plan)) {
+		r = take_whole(engine);
+	} else if (engine->strategy->in_place && !engine->strategy->scratch) {
 		r = engine_take_region(engine);
 	} else {
 		r = open_dump(engine);
@@ -347,27 +332,22 @@ int dump_engine_announce(
 {
 	autoclose int proc_fd = publish_proc_open();
 	struct publish_names names;
-	unsigned char *head = NULL;
+	struct dump_head head = {0};
 	uint64_t timeline_off;
-	size_t head_len;
 	int r = proc_fd < 0 ? proc_fd : 0;
 
 	publish_names_init(&names, record->name);
 	if (!r)
-		r = vmcore_head_create(record, NULL, 0, &head, &head_len, &timeline_off);
+		r = dump_head_create(record, NULL, 0, &head);
 	if (!r) {
-		const struct dump_engine described = {.region_fd = region_fd,
-			.layout = record->layout,
-			.record = (struct dump_record *)(uintptr_t)record};
-
 		lock_announced(record, region_fd, dump_fd);
 		/* without room for them, the names alone are still better than nothing */
-		(void)(filemap_write(region_fd, 0, head, head_len) ||
-			write_region_trailer(&described, dump_fd >= 0));
+		(void)(dumpfile_write_head(region_fd, &head, &timeline_off) ||
+			dumpfile_write_trailer(region_fd, record, dump_fd >= 0 ? VMCORE_FLAG_RELEASED : 0));
 		r = publish_link(proc_fd, region_fd, region_dir_fd, names.region_partial);
 	}
 	if (!r && dump_fd >= 0)
 		r = publish_link(proc_fd, dump_fd, dir_fd, names.dump_partial);
-	free(head);
+	dump_head_fini(&head);
 	return r;
 }

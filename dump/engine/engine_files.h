@@ -8,6 +8,9 @@
 
 #include "dump/engine/engine_state.h"
 
+/* What is to be done, by what there is: engine->plan, and old_fd.  Changes nothing. */
+int warn_unused engine_make_plan(struct dump_engine *engine);
+
 /* Head and trailer of the region, and its .partial name. */
 int warn_unused engine_link_region(struct dump_engine *engine);
 

@@ -72,6 +72,8 @@ void engine_look_at_guest(struct dump_engine *engine)
 	if (len && len <= VMCOREINFO_TEXT_MAX &&
 		vmcoreinfo_set(&engine->vmcoreinfo, record->vmcoreinfo, len))
 		return;
+	if (plan_adopts(engine->plan))
+		return; /* it had none */
 	record->vmcoreinfo_len = 0;
 	if (!may_be_linux(record))
 		return;
@@ -112,7 +114,7 @@ void engine_report_guest(struct dump_engine *engine)
 	struct guest_view view = {.fd = engine->region_fd, .layout = &engine->layout};
 	autofree struct linux_kernel *kernel = malloc(sizeof(*kernel));
 
-	if (!engine->vmcoreinfo.len || engine->found || !kernel ||
+	if (!engine->vmcoreinfo.len || plan_adopts(engine->plan) || !kernel ||
 		linux_kernel_init(kernel, &view, &engine->vmcoreinfo))
 		return;
 	linux_report_make(&engine->record->linux_report, kernel);

@@ -21,7 +21,8 @@ static uint64_t overhead(const struct dump_engine *engine)
 {
 	struct vmcore_places places = vmcore_places(&engine->layout, engine->chunk);
 
-	return u64_align_up(engine->head_len, PAGE_SIZE_4K) +
+	return u64_align_up(VMCORE_HEADERS_MAX + engine->head.nr_more * sizeof(Elf64_Phdr), PAGE_SIZE_4K) +
+	       u64_align_up(engine->head.notes.bytes, PAGE_SIZE_4K) + PAGE_SIZE_4K +
 	       u64_align_up(places.bitmap_bytes, PAGE_SIZE_4K) +
 	       u64_align_up(places.progress_bytes, PAGE_SIZE_4K) + PAGE_SIZE_4K;
 }
@@ -89,7 +90,7 @@ int engine_choose_dir(struct dump_engine *engine)
 	int r;
 
 	engine->out_dir_fd = engine->dir_fd;
-	if (engine->given_dump_fd >= 0 || engine->strategy->in_place)
+	if (engine->given_dump_fd >= 0 || engine->strategy->in_place || !plan_moves(engine->plan))
 		return 0; /* it has its place already */
 	r = check_dir(engine, engine->dir_fd, &first);
 	if (!r)

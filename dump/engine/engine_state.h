@@ -7,6 +7,8 @@
 #ifndef DUMP_ENGINE_ENGINE_STATE_H
 #define DUMP_ENGINE_ENGINE_STATE_H
 
+#include "dump/engine/plan.h"
+#include "dump/files/dumpfile.h"
 #include "dump/files/publish.h"
 #include "dump/format/tail.h"
 #include "dump/record/choices.h"
@@ -54,11 +56,10 @@ struct dump_engine {
 	bool region_tables;              /* the dump's tables are in the region */
 	int old_fd;                      /* borrowed: what of a compressed dump is to be read again; -1 */
 	char detour[160];                /* why it is not dir_fd; "" = it is */
-	uint32_t found;                  /* VMCORE_STATE_* of what an earlier engine left; 0 = nothing */
+	enum plan plan;                  /* what is to be done */
 	bool region_linked, dump_linked; /* under their .partial names */
-	unsigned char *head;             /* owned: the used part of a head room, the same in all files */
-	size_t head_len;
-	uint64_t timeline_off;     /* file offset of the timeline text */
+	struct dump_head head;           /* owned: the same in all files */
+	uint64_t timeline_off;     /* of the timeline text in what is published: file or image offset */
 	struct dead_region region; /* region_fd, for those who read and release it */
 	struct publish_names names;
 	struct vmcoreinfo vmcoreinfo; /* of the guest's Linux; empty = none */
@@ -91,7 +92,7 @@ static inline void dump_engine_chunk(
 /* True if an earlier engine has dumped chunk @index. */
 static inline bool dump_engine_is_done(const struct dump_engine *engine, uint64_t index)
 {
-	return engine->found && dump_tail_is_done(&engine->tail, index);
+	return plan_adopts(engine->plan) && dump_tail_is_done(&engine->tail, index);
 }
 
 static inline void engine_notify(struct dump_engine *engine, enum dump_notice notice)

@@ -13,6 +13,7 @@
 #include "dump/engine/sink.h"
 
 #include "dump/engine/engine_state.h"
+#include "dump/base/cleanup.h"
 #include "dump/base/filemap.h"
 #include "dump/lz4/lz4_reader.h"
 #include "dump/lz4/lz4_writer.h"
@@ -71,6 +72,15 @@ static int reserve_table(struct dump_engine *engine, const struct lz4_image *ima
 	return r;
 }
 
+static int write_head(struct lz4_writer *writer, struct dump_engine *engine)
+{
+	autofree unsigned char *image = NULL;
+	size_t bytes;
+	int r = dump_head_image(&engine->head, &image, &bytes, &engine->timeline_off);
+
+	return r ? r : lz4_writer_patch(writer, 0, image, bytes);
+}
+
 static int lz4_open(struct dump_engine *engine, uint64_t workers, void **ret_sink)
 {
 	const struct dump_layout *layout = &engine->layout;
@@ -95,7 +105,7 @@ static int lz4_open(struct dump_engine *engine, uint64_t workers, void **ret_sin
 	if (!r)
 		r = lz4_writer_create(engine->dump_fd, &options, &sink->writer);
 	if (!r)
-		r = lz4_writer_patch(sink->writer, 0, engine->head, engine->head_len);
+		r = write_head(sink->writer, engine);
 	if (r) {
 		if (sink) {
 			lz4_writer_destroy(sink->writer);

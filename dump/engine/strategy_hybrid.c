@@ -188,7 +188,7 @@ int strategy_hybrid(struct dump_engine *engine)
 	struct hybrid hybrid = {.engine = engine};
 	int r = 0;
 
-	if (has_huge_pages(engine->region_fd) || engine->found) {
+	if (has_huge_pages(engine->region_fd) || plan_adopts(engine->plan)) {
 		hybrid.region = map_small(engine, engine->region_fd);
 		hybrid.aside = map_small(engine, engine->dump_fd);
 	}

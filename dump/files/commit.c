@@ -45,13 +45,17 @@ static void take_name_back(const struct commit *commit)
 {
 	struct stat st;
 
+	if (commit->fd < 0)
+		return; /* who has only the name leaves it */
 	if (commit->is_copy || (!fstat(commit->fd, &st) && st.st_nlink > 1))
 		(void)!io_unlink(commit->dir_fd, commit->name);
 }
 
 static int sync_directory(const struct commit *commit)
 {
-	int r = dump_tail_is_shm(commit->fd) ? 0 : io_sync_dir(commit->dir_fd);
+	int r = dump_tail_is_shm(commit->fd < 0 ? commit->dir_fd : commit->fd)
+			? 0
+			: io_sync_dir(commit->dir_fd);
 
 	if (r == -EINVAL)
 		return 0; /* fsync(2): a file system that has no such call, and can do no better */
@@ -101,7 +105,7 @@ static int bring_data(const struct commit *commit)
 	return commit_data(commit->fd, commit->progress, commit->arg);
 }
 
-int commit(const struct commit *commit, enum commit_step *ret_step)
+static int from_step(const struct commit *commit, enum commit_step step, enum commit_step *ret_step)
 {
 	static int (*const steps[COMMIT_DONE])(const struct commit *commit) = {
 		[COMMIT_DATA] = bring_data,
@@ -110,10 +114,9 @@ int commit(const struct commit *commit, enum commit_step *ret_step)
 		[COMMIT_DIRECTORY] = sync_directory,
 		[COMMIT_REMOVAL] = remove_all,
 	};
-	enum commit_step step;
 	int r = 0;
 
-	for (step = COMMIT_DATA; step < COMMIT_DONE; step++) {
+	for (; step < COMMIT_DONE; step++) {
 		if (step == COMMIT_REMOVAL && commit->named)
 			commit->named(commit->arg);
 		r = steps[step](commit);
@@ -123,6 +126,16 @@ int commit(const struct commit *commit, enum commit_step *ret_step)
 	if (ret_step)
 		*ret_step = step;
 	return r;
+}
+
+int commit(const struct commit *commit, enum commit_step *ret_step)
+{
+	return from_step(commit, COMMIT_DATA, ret_step);
+}
+
+int commit_rest(const struct commit *commit, enum commit_step *ret_step)
+{
+	return from_step(commit, COMMIT_DIRECTORY, ret_step);
 }
 
 /* The first of the names that is still there. */

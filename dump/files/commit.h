@@ -70,6 +70,12 @@ struct commit {
 int warn_unused commit(const struct commit *commit, enum commit_step *ret_step);
 
 /*
+ * commit_rest - what is left of a commit that was killed after COMMIT_NAME: COMMIT_DIRECTORY and on.  @commit->fd may be -1,
+ * for a caller that knows only the name to mean the dump.  As commit().
+ */
+int warn_unused commit_rest(const struct commit *commit, enum commit_step *ret_step);
+
+/*
  * commit_data - what the file @fd holds is on the disk, sent there in slices; 0 at once on tmpfs.  @progress: as in struct
  * commit.  Errors: -errno; what was written before the call then is nowhere for sure.
  */

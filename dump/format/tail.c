@@ -117,14 +117,27 @@ int dump_tail_mark_all(struct dump_tail *tail, uint64_t nr_chunks, uint8_t value
 	return flush(tail, at_offset(tail, tail->trailer->places.progress_off), nr_chunks);
 }
 
+/*
+ * The file may have its name already, as a region does: what a kill leaves of this is a trailer of the old kind or none.
+ * Memory that is missing stays missing.
+ */
 static int reset(struct dump_tail *tail, const struct dump_record *record, uint32_t role)
 {
 	uint64_t nr_chunks = vmcore_nr_chunks(record->layout.ram, record->options.chunk);
+	const size_t magic = sizeof(tail->trailer->magic);
+	struct vmcore_trailer trailer;
 	int r;
 
-	vmcore_trailer_init(tail->trailer, record, role);
+	vmcore_trailer_init(&trailer, record, role);
+	if (vmcore_trailer_is_of(tail->trailer, record))
+		trailer.flags = tail->trailer->flags & VMCORE_FLAG_RELEASED;
+	else
+		memset(tail->trailer->magic, 0, magic);
+	atomic_store_explicit(&tail->trailer->state, VMCORE_STATE_PREPARING, memory_order_release);
+	memcpy((char *)tail->trailer + magic, (const char *)&trailer + magic, sizeof(trailer) - magic);
 	bitmap_fill(tail->selected, record->layout.ram / PAGE_SIZE_4K);
 	r = dump_tail_mark_all(tail, nr_chunks, VMCORE_CHUNK_PENDING);
+	memcpy(tail->trailer->magic, trailer.magic, magic);
 	return r ? r : dump_tail_set_state(tail, VMCORE_STATE_PREPARING);
 }
 
@@ -139,49 +152,21 @@ int dump_tail_init(struct dump_tail *tail, int fd, const struct dump_record *rec
 	return r;
 }
 
-/* True if the trailer is what an engine with this record would have there, whatever happened since. */
-static bool is_same_dump(const struct vmcore_trailer *found, const struct dump_record *record)
-{
-	struct vmcore_trailer want;
-
-	vmcore_trailer_init(&want, record, found->role);
-	want.state = found->state;
-	want.error = found->error;
-	want.distrusted = found->distrusted;
-	want.flags = found->flags;
-	memcpy(want.excluded, found->excluded, sizeof(want.excluded));
-	memcpy(want.distrust, found->distrust, sizeof(want.distrust));
-	return !memcmp(&want, found, sizeof(want));
-}
-
-int dump_tail_adopt(struct dump_tail *tail, int fd, const struct dump_record *record, uint32_t role,
-	uint32_t *ret_state)
+int dump_tail_adopt(struct dump_tail *tail, int fd, const struct dump_record *record)
 {
 	uint64_t pages = record->layout.ram / PAGE_SIZE_4K;
-	uint32_t state;
 	int r = tail_open(tail, fd, record);
 
 	if (r)
 		return r;
-	state = tail->trailer->state;
-	if ((tail->trailer->role != role && state != VMCORE_STATE_COMPLETE) ||
-		state < VMCORE_STATE_DUMPING || state > VMCORE_STATE_COMPLETE ||
-		!is_same_dump(tail->trailer, record)) {
-		const uint32_t flags = tail->trailer->flags & VMCORE_FLAG_RELEASED;
-
-		state = VMCORE_STATE_PREPARING;
-		r = reset(tail, record, role);
-		if (!r && flags)
-			r = dump_tail_set_flags(tail, flags);
-		if (r)
-			dump_tail_fini(tail);
-	} else {
-		tail->trailer->distrust[sizeof(tail->trailer->distrust) - 1] = '\0';
-		if (pages % 64)
-			tail->selected[pages / 64] &= (1ull << pages % 64) - 1;
+	if (!vmcore_trailer_is_of(tail->trailer, record)) {
+		dump_tail_fini(tail);
+		return -ESTALE;
 	}
-	*ret_state = state;
-	return r;
+	tail->trailer->distrust[sizeof(tail->trailer->distrust) - 1] = '\0';
+	if (pages % 64)
+		tail->selected[pages / 64] &= (1ull << pages % 64) - 1;
+	return 0;
 }
 
 void dump_tail_fini(struct dump_tail *tail)

@@ -37,15 +37,11 @@ int warn_unused dump_tail_init(
 	struct dump_tail *tail, int fd, const struct dump_record *record, uint32_t role);
 
 /*
- * dump_tail_adopt - go on with the tables that an earlier engine left in @fd for the same record.  Its
- * process may have been taken over by what it parsed: tables that are not exactly of this record's
- * shape, or whose bitmap was not finished, are made anew.
- * Result: 0 and in *ret_state what was found, VMCORE_STATE_DUMPING, _FAILED or _COMPLETE; or
- * _PREPARING: as dump_tail_init().  The bitmap and the progress table may say anything.
- * Errors: as dump_tail_init.
+ * dump_tail_adopt - go on with the tables that an earlier engine left in @fd for the same record.  The bitmap and the
+ * progress table may say anything, the counts in the trailer too.
+ * Errors: -ESTALE if they are another dump's (vmcore_trailer_is_of); else as dump_tail_init.
  */
-int warn_unused dump_tail_adopt(struct dump_tail *tail, int fd, const struct dump_record *record,
-	uint32_t role, uint32_t *ret_state);
+int warn_unused dump_tail_adopt(struct dump_tail *tail, int fd, const struct dump_record *record);
 
 void dump_tail_fini(struct dump_tail *tail); /* the file keeps everything */
 

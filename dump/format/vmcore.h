@@ -20,6 +20,7 @@
 #include "dump/region/layout.h"
 
 #include <elf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,12 +39,26 @@
 #define VMCORE_TIMELINE_BYTES 1024
 
 /*
- * Where the notes begin in a dump with dump_options.virtual_headers: at a fixed place, so that it does not depend on how
- * many program headers there are; and how many of them have room.
+ * The notes lie in one of two places of the head room, so that new ones can be written beside those that are in use:
+ * A is what is left of the first MiB behind the program headers, B is the second MiB.  With many program headers (virtual
+ * addresses) there is only B.  Each has room for the notes of any record: checked in vmcore_notes.c.
  */
-#define VMCORE_VIRTUAL_NOTES_OFF MIB(1)
-#define VMCORE_VIRTUAL_MAX                                                                                 \
-	((VMCORE_VIRTUAL_NOTES_OFF - sizeof(Elf64_Ehdr)) / sizeof(Elf64_Phdr) - 1 - DUMP_SEGMENTS_MAX)
+enum vmcore_slot { VMCORE_SLOT_A, VMCORE_SLOT_B };
+#define VMCORE_SLOT_BYTES MIB(1)
+
+/*
+ * What says where the notes are and how many program headers there are.  All of it changes by one write inside one page, of
+ * which a kill leaves all or nothing.
+ */
+struct vmcore_start {
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr note;
+};
+#define VMCORE_HEADERS_MAX (sizeof(struct vmcore_start) + DUMP_SEGMENTS_MAX * sizeof(Elf64_Phdr))
+_Static_assert(2 * VMCORE_SLOT_BYTES <= DUMP_HEAD_ROOM, "the head room has both places");
+
+/* How many program headers with virtual addresses there is room for. */
+#define VMCORE_VIRTUAL_MAX ((VMCORE_SLOT_BYTES - VMCORE_HEADERS_MAX) / sizeof(Elf64_Phdr))
 
 /* Where the tables lie in the file; a pure function of layout and chunk size. */
 struct vmcore_places {
@@ -88,6 +103,7 @@ struct vmcore_meta {
 	uint32_t nr_regs;          /* entries of note VMCORE_NOTE_REGS */
 	uint32_t panic_string_len; /* bytes used in @panic_string */
 	char panic_string[FW_PANIC_STRING_MAX];
+	uint8_t id[DUMP_ID_BYTES]; /* the crash record's: the same in all files of this dump */
 };
 
 /* Starts a note VMCORE_NOTE_RAW; @bytes of {u32 type, u32 bytes, data, padding to 8} follow. */
@@ -133,6 +149,18 @@ _Static_assert(DUMP_SELECTORS_MAX == VMCORE_SELECTORS_MAX, "each has a counter")
 #define VMCORE_REASONS_MAX 8
 _Static_assert((int)LINUX_REASONS <= VMCORE_REASONS_MAX, "reasons have numbers in the file");
 
+/*
+ * Whose trailer it is: fixed when the file is made.  Together with the fields from nr_segments to selectors, which are
+ * as fixed, it is what a dumper compares that goes on with the file of another one.
+ */
+struct vmcore_identity {
+	uint8_t id[DUMP_ID_BYTES]; /* the crash record's */
+	uint32_t strategy;         /* these three: the record's options */
+	uint32_t sink;
+	uint32_t selectors; /* with the level */
+	uint32_t pad;
+};
+
 /* Start of the last 4 KiB of the file; what follows it there is 0. */
 struct vmcore_trailer {
 	char magic[8];
@@ -159,6 +187,8 @@ struct vmcore_trailer {
 	/* Selector `linux`: its level, 0 without it, and why it left out what it left out. */
 	uint32_t linux_level;
 	uint64_t reasons[VMCORE_REASONS_MAX]; /* pages, by enum linux_reason */
+	struct vmcore_identity identity;
+	uint64_t unreadable; /* selected pages that the host could not read: excluded */
 };
 
 /* Number of chunks of @chunk bytes; the last one may be short.  Both numbers are valid ones. */
@@ -179,21 +209,44 @@ static inline uint64_t vmcore_blocks_off(const struct vmcore_places *places)
 /* @layout has passed dump_layout_check; @chunk obeys the rules of struct dump_options. */
 struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t chunk);
 
+/* The notes of a vmcore, wherever they will lie. */
+struct vmcore_notes {
+	unsigned char *buf; /* heap block, owned */
+	size_t bytes;
+	size_t timeline; /* offset of the timeline text, VMCORE_TIMELINE_BYTES of it */
+};
+
+/* vmcore_notes_create - of @record as it is now.  Errors: -ENOMEM.  The caller frees ret->buf. */
+int warn_unused vmcore_notes_create(const struct dump_record *record, struct vmcore_notes *ret);
+
+/* File offset of notes in @slot, chosen so that their timeline, at @timeline of them, lies within one page. */
+uint64_t vmcore_notes_off(enum vmcore_slot slot, const struct dump_layout *layout, size_t timeline);
+
+/* The start of a file with @notes_bytes of notes at @notes_off and @nr_loads PT_LOAD. */
+struct vmcore_start vmcore_start(uint64_t notes_off, size_t notes_bytes, size_t nr_loads);
+
+/* The program headers of RAM.  Result: how many. */
+size_t vmcore_loads(const struct dump_layout *layout, Elf64_Phdr loads[static DUMP_SEGMENTS_MAX]);
+
 /*
- * vmcore_head_create - the bytes of the head room for @record, as far as they are used.
- * @more: @nr_more program headers besides, at most VMCORE_VIRTUAL_MAX, and none without virtual_headers.
+ * vmcore_head_create - the bytes of a new file's head room, as far as they are used.
+ * @more: @nr_more program headers besides, at most VMCORE_VIRTUAL_MAX.
  * Result: *ret_head (heap block, owned by the caller), *ret_bytes, and in *ret_timeline_off the file
  * offset of the timeline text, for vmcore_timeline().
  * Errors: -ENOMEM; -EFBIG if the notes do not fit into the head room.
  */
-int warn_unused vmcore_head_create(const struct dump_record *record, const Elf64_Phdr *more, size_t nr_more,
-	unsigned char **ret_head, size_t *ret_bytes, uint64_t *ret_timeline_off);
+int warn_unused vmcore_head_create(const struct dump_record *record, const struct vmcore_notes *notes,
+	const Elf64_Phdr *more, size_t nr_more, unsigned char **ret_head, size_t *ret_bytes,
+	uint64_t *ret_timeline_off);
 
 /* The timeline of @record as it stands now, padded: exactly VMCORE_TIMELINE_BYTES, no NUL. */
 void vmcore_timeline(const struct dump_record *record, char text[static VMCORE_TIMELINE_BYTES]);
 
 /* Fills in a trailer in state PREPARING. */
 void vmcore_trailer_init(struct vmcore_trailer *trailer, const struct dump_record *record, uint32_t role);
+
+/* True if the trailer, as it is in a file, was made for this record, whatever has happened since. */
+bool vmcore_trailer_is_of(const struct vmcore_trailer *found, const struct dump_record *record);
 
 #define VMCORE_OFFSET_ASSERT(type, field, offset)                                                          \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
@@ -219,7 +272,8 @@ VMCORE_OFFSET_ASSERT(vmcore_meta, select, 448);
 VMCORE_OFFSET_ASSERT(vmcore_meta, nr_regs, 464);
 VMCORE_OFFSET_ASSERT(vmcore_meta, panic_string_len, 468);
 VMCORE_OFFSET_ASSERT(vmcore_meta, panic_string, 472);
-VMCORE_SIZE_ASSERT(vmcore_meta, 1496);
+VMCORE_OFFSET_ASSERT(vmcore_meta, id, 1496);
+VMCORE_SIZE_ASSERT(vmcore_meta, 1512);
 
 VMCORE_OFFSET_ASSERT(vmcore_trailer, role, 16);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, state, 20);
@@ -236,6 +290,8 @@ VMCORE_OFFSET_ASSERT(vmcore_trailer, distrust, 472);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, flags, 600);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, linux_level, 604);
 VMCORE_OFFSET_ASSERT(vmcore_trailer, reasons, 608);
-VMCORE_SIZE_ASSERT(vmcore_trailer, 672);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, identity, 672);
+VMCORE_OFFSET_ASSERT(vmcore_trailer, unreadable, 704);
+VMCORE_SIZE_ASSERT(vmcore_trailer, 712);
 
 #endif /* DUMP_FORMAT_VMCORE_H */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,6 +92,10 @@ int dump_record_create(uint32_t nr_cpus, int *ret_fd, struct dump_record **ret_r
 	record = map_whole(fd, size);
 	if (!record)
 		return -errno;
+	if (getrandom(record->id, sizeof(record->id), 0) != (ssize_t)sizeof(record->id)) {
+		munmap(record, size);
+		return -EAGAIN;
+	}
 	record->magic = DUMP_RECORD_MAGIC;
 	record->size = (uint32_t)size;
 	record->nr_cpus = nr_cpus;

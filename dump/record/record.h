@@ -25,6 +25,7 @@
 /* our choices: bounds of what is kept */
 #define DUMP_NAME_MAX 96   /* bytes of a dump's base name, with the NUL */
 #define DUMP_VCPUS_MAX 64  /* vCPUs of one VM */
+#define DUMP_ID_BYTES 16   /* by chance: no two dumps have the same */
 #define DUMP_RAW_MAX 14336 /* bytes of raw register state of one vCPU: see enum dump_raw */
 
 /* Why a VM counts as crashed.  dump_reason_name() gives the words used in logs, events and notes. */
@@ -117,6 +118,7 @@ struct dump_record {
 	uint32_t nr_cpus;    /* 1 .. DUMP_VCPUS_MAX */
 	uint64_t wall_ns;    /* host's CLOCK_REALTIME at the crash */
 	uint64_t detail;     /* reason-specific: KVM suberror, hardware entry failure reason, else 0 */
+	uint8_t id[DUMP_ID_BYTES]; /* of this crash: in each of its files */
 	struct dump_options options;
 	struct dump_layout layout;
 	char guest[64];           /* vm.name, NUL-terminated */
@@ -128,6 +130,13 @@ struct dump_record {
 	char panic_string[FW_PANIC_STRING_MAX];
 	struct fw_regs regs[FW_PANIC_REGS_MAX];
 	_Atomic uint64_t moments[DUMP_MOMENT_NR];
+	/*
+	 * For a dumper that goes on after another one: from here on memory may be missing, so that what was learnt of it is
+	 * in the files and here, and nowhere else; and the file that is about to get, or has, the final name, 0 = none.
+	 */
+	_Atomic uint32_t released;
+	uint32_t pad;
+	_Atomic uint64_t final_dev, final_ino;
 	/* The dumper's: what it found in the memory of a Linux guest; 0 bytes before and without. */
 	uint32_t vmcoreinfo_len;
 	char vmcoreinfo[VMCOREINFO_TEXT_MAX];
@@ -136,7 +145,7 @@ struct dump_record {
 };
 
 /*
- * dump_record_create - a new record for @nr_cpus vCPUs, zeroed, magic, size and nr_cpus set.
+ * dump_record_create - a new record for @nr_cpus vCPUs, zeroed, magic, size, nr_cpus and id set.
  * Result: *ret_fd (owned by the caller, close-on-exec) and *ret_record (mapped; dump_record_unmap).
  */
 int warn_unused dump_record_create(uint32_t nr_cpus, int *ret_fd, struct dump_record **ret_record);

@@ -35,7 +35,7 @@ enum {
 	META_NR_REGS = 464,
 	META_STRING_LEN = 468,
 	META_STRING = 472,
-	META_SIZE = 1496,
+	META_SIZE = 1512,
 };
 
 /* Bytes of one struct fw_regs in NOTE_REGS. */

@@ -188,12 +188,13 @@ START_TEST(the_metadata_note_is_laid_out_as_documented)
 
 	make(2);
 	note = elf_note(&view, "MINIVMM", OUR_TYPE + 1, 0);
-	ck_assert_uint_eq(note->len, 1496);
+	ck_assert_uint_eq(note->len, 1512);
 	ck_assert_uint_eq(u32_at(note->desc, 0), 1);
-	ck_assert_uint_eq(u32_at(note->desc, 4), 1496);
+	ck_assert_uint_eq(u32_at(note->desc, 4), 1512);
 	ck_assert_uint_eq(u32_at(note->desc, 8), 3);
 	ck_assert_uint_eq(u32_at(note->desc, 12), DUMP_REASON_PANIC);
 	ck_assert_uint_eq(u32_at(note->desc, 16), 1);
+	ck_assert_mem_eq(note->desc + 1496, f.record->id, 16);
 	ck_assert_uint_eq(u32_at(note->desc, 20), 2);
 	ck_assert_uint_eq(u64_at(note->desc, 24), 1700000000000000000ull);
 	ck_assert_uint_eq(u64_at(note->desc, 32), 77);
@@ -275,20 +276,40 @@ START_TEST(register_areas_and_raw_state_come_back_byte_for_byte)
 }
 END_TEST
 
-START_TEST(the_largest_possible_head_fits_into_the_head_room)
+START_TEST(the_largest_possible_notes_fit_into_each_of_their_two_places)
 {
-	unsigned char *head;
-	uint64_t timeline;
-	size_t bytes;
+	struct vmcore_notes notes;
+	uint64_t a, b;
 
 	make(64);
 	f.record->nr_regs = FW_PANIC_REGS_MAX;
+	f.record->vmcoreinfo_len = VMCOREINFO_TEXT_MAX;
+	f.record->layout.nr_segments = DUMP_SEGMENTS_MAX;
 	for (uint32_t i = 0; i < 64; i++)
 		f.record->cpus[i].raw_len = DUMP_RAW_MAX;
-	ck_assert_int_eq(vmcore_head_create(f.record, NULL, 0, &head, &bytes, &timeline), 0);
-	ck_assert_uint_le(bytes, DUMP_HEAD_ROOM);
-	ck_assert_uint_lt(timeline, bytes);
-	free(head);
+	ck_assert_int_eq(vmcore_notes_create(f.record, &notes), 0);
+	a = vmcore_notes_off(VMCORE_SLOT_A, &f.record->layout, notes.timeline);
+	b = vmcore_notes_off(VMCORE_SLOT_B, &f.record->layout, notes.timeline);
+	ck_assert_uint_ge(a, VMCORE_HEADERS_MAX);
+	ck_assert_uint_le(a + notes.bytes, b);
+	ck_assert_uint_ge(b, VMCORE_HEADERS_MAX + VMCORE_VIRTUAL_MAX * sizeof(Elf64_Phdr));
+	ck_assert_uint_le(b + notes.bytes, DUMP_HEAD_ROOM);
+	free(notes.buf);
+}
+END_TEST
+
+START_TEST(a_timeline_lies_within_one_page_wherever_the_notes_are)
+{
+	make(1);
+	for (size_t timeline = 0; timeline < 3 * PAGE_SIZE_4K; timeline += 4) {
+		for (int slot = VMCORE_SLOT_A; slot <= VMCORE_SLOT_B; slot++) {
+			uint64_t off = vmcore_notes_off((enum vmcore_slot)slot, &f.layout, timeline);
+			uint64_t last = off + timeline + VMCORE_TIMELINE_BYTES - 1;
+
+			ck_assert_uint_eq(off % 4, 0);
+			ck_assert_uint_eq((off + timeline) / PAGE_SIZE_4K, last / PAGE_SIZE_4K);
+		}
+	}
 }
 END_TEST
 
@@ -316,7 +337,8 @@ Suite *suite_dump_vmcore(void)
 	tcase_add_test(tc, the_timeline_is_padded_json_and_knows_the_moments_so_far);
 	tcase_add_test(tc, a_timeline_of_the_largest_numbers_fits);
 	tcase_add_loop_test(tc, register_areas_and_raw_state_come_back_byte_for_byte, 0, 3);
-	tcase_add_test(tc, the_largest_possible_head_fits_into_the_head_room);
+	tcase_add_test(tc, the_largest_possible_notes_fit_into_each_of_their_two_places);
+	tcase_add_test(tc, a_timeline_lies_within_one_page_wherever_the_notes_are);
 	tcase_add_test(tc, the_bitmap_of_a_full_dump_has_one_bit_for_each_page_and_no_more);
 	suite_add_tcase(suite, tc);
 	return suite;
