@@ -309,6 +309,9 @@ static bool begin(struct trial *trial, unsigned number)
 		place_init(&trial->fallback, NULL);
 	trial->f.record->options.chunk = trial->way->huge ? MIB(2) : KIB(64);
 	way_names(trial->way, &trial->names);
+	/* as the VMM does before a dumper begins */
+	ck_assert_int_eq(
+		dump_engine_announce(trial->f.record, trial->f.region_fd, trial->f.dir_fd, -1, -1), 0);
 	note(trial, "%u: %s,%s,%s,%u %s", number, trial->way->strategy, trial->way->sink,
 		trial->way->select, trial->way->workers, where_names[trial->where]);
 	return true;
