@@ -73,14 +73,14 @@ START_TEST(each_command_does_what_it_says)
 	NEEDS_KVM();
 	run_start(&run, &(struct guest){.cmdline = "scenario=idle", .vcpus = 2});
 	run_await(&run, "ready", 0);
-	ctl_says(&run, "status", "\"state\":\"running\"");
+	ctl_says(&run, "status", "\"state\":\"ready\"");
 	ctl_says(&run, "status", "\"ready\":true");
 	ctl(&run, "resume", CODE_REFUSED);
 	ctl_says(&run, "pause", "\"not_yet_stopped\":0");
 	ctl_says(&run, "status", "\"state\":\"paused\"");
 	ctl(&run, "pause", CODE_REFUSED);
 	ctl(&run, "resume", CODE_OK);
-	ctl_says(&run, "status", "\"state\":\"running\"");
+	ctl_says(&run, "status", "\"state\":\"ready\"");
 	ctl(&run, "dump-cancel", CODE_REFUSED);
 	ctl(&run, "nonsense", CODE_REFUSED);
 	ctl_says(&run, "crash", "\"generation\":0");
@@ -106,7 +106,7 @@ START_TEST(people_get_text_and_a_guest_is_found_by_its_configuration_too)
 	run_await(&run, "ready", 0);
 	snprintf(config, sizeof(config), "%s/guest.cfg", run.dir);
 	run_minivmm(&run, &output, arg("ctl"), config, arg("status"), NULL);
-	run_assert(&run, !output.code && strstr(output.out, "state       running\n"), "%s%s", output.out,
+	run_assert(&run, !output.code && strstr(output.out, "state       ready\n"), "%s%s", output.out,
 		output.err);
 	run_minivmm(&run, &output, arg("ctl"), config, arg("resume"), NULL);
 	run_assert(&run, output.code == CODE_REFUSED && strstr(output.err, "the VM is not paused\n"), "%s",

@@ -72,6 +72,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dispatch_block,
 	suite_event_queue,
 	suite_grants,
+	suite_guest_state,
 	suite_config_values,
 };
 

@@ -14,10 +14,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_file(struct loader *l, const char *path, int *ret_fd, uint64_t *ret_size)
+/* O_NONBLOCK: a FIFO is to be refused, not waited for. */
+static int open_path(const char *path)
 {
-	/* O_NONBLOCK: a FIFO is to be refused, not waited for */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+void boot_files_open(struct boot_files *ret, const struct boot_source *source)
+{
+	ret->kernel = open_path(source->kernel);
+	ret->initrd = source->initrd[0] ? open_path(source->initrd) : -1;
+}
+
+void boot_files_close(struct boot_files *files)
+{
+	if (files->kernel >= 0)
+		close(files->kernel);
+	if (files->initrd >= 0)
+		close(files->initrd);
+	*files = BOOT_FILES_NONE;
+}
+
+/* @held: the file, if it is open already; a descriptor of one's own is simplest to look after. */
+static int open_file(struct loader *l, int held, const char *path, int *ret_fd, uint64_t *ret_size)
+{
+	int fd = held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0) : open_path(path), err;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -35,15 +56,17 @@ static int open_file(struct loader *l, const char *path, int *ret_fd, uint64_t *
 
 static int open_files(struct loader *l)
 {
+	const struct boot_files none = BOOT_FILES_NONE;
+	const struct boot_files *held = l->source->files ? l->source->files : &none;
 	uint64_t kernel_size;
 	int err;
 
 	l->buf = malloc(LOADER_COPY);
 	if (!l->buf)
 		return LOADER_BAD(l, l->source->kernel, -ENOMEM, "%s", strerror(ENOMEM));
-	err = open_file(l, l->source->kernel, &l->kernel_fd, &kernel_size);
+	err = open_file(l, held->kernel, l->source->kernel, &l->kernel_fd, &kernel_size);
 	if (!err && l->source->initrd[0])
-		err = open_file(l, l->source->initrd, &l->initrd_fd, &l->initrd_size);
+		err = open_file(l, held->initrd, l->source->initrd, &l->initrd_fd, &l->initrd_size);
 	if (!err && l->initrd_fd >= 0 && !l->initrd_size)
 		return LOADER_BAD(l, l->source->initrd, -EINVAL, "the file is empty");
 	return err;

@@ -14,12 +14,24 @@
 
 #include "vmm/memory/region.h"
 
-/* Borrowed strings. */
+/* Files of a source that are held open; -1 = not, or there is none. */
+struct boot_files {
+	int kernel, initrd; /* owned */
+};
+#define BOOT_FILES_NONE ((struct boot_files){-1, -1})
+
+/* Everything borrowed. */
 struct boot_source {
 	const char *kernel; /* path */
 	const char *initrd; /* path, "" = none */
 	const char *cmdline;
+	const struct boot_files *files; /* read instead of the paths, where open; NULL = none is */
+	const _Atomic bool *unwanted;   /* true: loading ends with -ECANCELED soon; NULL = never */
 };
+
+/* Opens what can be opened of @source; what is missing is left to loader_load() to report.  Owner: boot_files_close(). */
+void boot_files_open(struct boot_files *ret, const struct boot_source *source);
+void boot_files_close(struct boot_files *files);
 
 /* What the boot processor must start with. */
 struct boot_entry {
@@ -32,7 +44,7 @@ struct boot_entry {
 /*
  * loader_load - load what @source names into @region.
  * Errors: -errno with a sentence in @why that names the file; -EINVAL for a bad image or one that does not fit,
- * -E2BIG for a command line that the kernel cannot take, -ENOSPC for a full tmpfs.  *ret is unchanged then.
+ * -E2BIG for a command line that the kernel cannot take, -ENOSPC for a full tmpfs, -ECANCELED.  *ret is unchanged then.
  */
 int warn_unused loader_load(struct region *region, const struct boot_source *source, struct boot_entry *ret,
 	char *why, size_t why_size);

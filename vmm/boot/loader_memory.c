@@ -16,11 +16,16 @@ void loader_blame(struct loader *l, const char *file)
 	snprintf(l->why, l->why_size, "%s: %s", file, sentence);
 }
 
+static bool is_unwanted(const struct loader *l)
+{
+	return l->source->unwanted && atomic_load(l->source->unwanted);
+}
+
 int loader_copy(struct loader *l, int fd, uint64_t from, gpa_t to, uint64_t len)
 {
 	while (len) {
 		size_t part = (size_t)u64_min(len, LOADER_COPY);
-		int err = io_pread_full(fd, l->buf, part, from);
+		int err = is_unwanted(l) ? -ECANCELED : io_pread_full(fd, l->buf, part, from);
 
 		if (!err)
 			err = gmem_copy_out(l->region, to, l->buf, part);

@@ -81,7 +81,9 @@ static void print_status(struct json_slice answer, FILE *out)
 	fprintf(out, "            %s of memory, %" PRIu64 " vCPUs\n", memory,
 		json_find_u64(answer, "vcpus"));
 	json_find_text(answer, "state", text, sizeof(text));
-	fprintf(out, "state       %s%s\n", text, json_find_true(answer, "stopping") ? ", stopping" : "");
+	/* the other states that come with it say as much */
+	fprintf(out, "state       %s%s\n", text,
+		!strcmp(text, "paused") && json_find_true(answer, "stopping") ? ", stopping" : "");
 	print_vm(answer, out);
 	fprintf(out, "recoveries  %" PRIu64 " of %" PRIu64 " in a row\n",
 		json_find_u64(answer, "recoveries"), json_find_u64(answer, "recoveries_max"));

@@ -83,7 +83,7 @@ struct config {
 		uint64_t backoff;  /* ns before a recovery that follows a crashed recovery; doubles */
 		uint64_t stable;   /* ns after which a VM is a fresh start, not part of a row of crashes */
 		bool concurrent;   /* false: only when the dump is over */
-		uint64_t handover; /* enum handover */
+		uint64_t handover; /* enum handover_kind */
 		uint64_t reserve;  /* bytes beside vm.memory */
 		uint64_t overcommit; /* enum overcommit */
 		uint64_t initial;    /* bytes; HANDOVER_EXPLICIT */
@@ -103,7 +103,7 @@ struct config {
 enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_OFF };
 
 /* Values of recovery.handover */
-enum handover { HANDOVER_GATED, HANDOVER_EXPLICIT, HANDOVER_NONE };
+enum handover_kind { HANDOVER_GATED, HANDOVER_EXPLICIT, HANDOVER_NONE };
 
 /* Values of recovery.overcommit */
 enum overcommit { OVERCOMMIT_ALLOW, OVERCOMMIT_WAIT };

@@ -147,6 +147,20 @@ struct dump_job *jobs_running(const struct jobs *jobs)
 	return NULL;
 }
 
+void jobs_expect(struct dump_job *job, uint32_t successor)
+{
+	job->awaits_recovery = true;
+	job->successor = successor;
+}
+
+const struct dump_job *jobs_awaiting(const struct jobs *jobs, uint32_t generation, uint32_t successor)
+{
+	for (const struct dump_job *job = jobs->list; job; job = job->next)
+		if (job->generation == generation && job->awaits_recovery && job->successor == successor)
+			return job;
+	return NULL;
+}
+
 bool jobs_await(const struct jobs *jobs, uint32_t successor)
 {
 	for (const struct dump_job *job = jobs->list; job; job = job->next)

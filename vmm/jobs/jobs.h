@@ -118,6 +118,12 @@ static inline void jobs_abandon(struct jobs *jobs)
  */
 void jobs_settle(struct jobs *jobs, uint32_t successor, uint64_t ready_ns);
 
+/* The timeline of @job waits for generation @successor to be ready. */
+void jobs_expect(struct dump_job *job, uint32_t successor);
+
+/* The job of generation @generation whose timeline waits for @successor, or NULL. */
+const struct dump_job *jobs_awaiting(const struct jobs *jobs, uint32_t generation, uint32_t successor);
+
 /* True if a timeline waits for generation @successor. */
 bool jobs_await(const struct jobs *jobs, uint32_t successor);
 

@@ -4,7 +4,7 @@
  *
  * Runs in the event loop's thread.  docs/control.md has every command, member and error.
  */
-#include "vmm/supervisor/guest.h"
+#include "vmm/supervisor/guest_impl.h"
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
@@ -22,17 +22,6 @@
 
 /* ---- status --------------------------------------------------------------------------------------- */
 
-static const char *state_of(const struct guest *guest)
-{
-	if (guest->vm)
-		return vm_is_paused(guest->vm) ? "paused" : "running";
-	if (guest->recover_at_ns || guest->recovery_waits != RECOVERY_WAITS_NOT)
-		return "waiting-to-recover";
-	if (guest->reboot_at_ns)
-		return "waiting-to-reboot";
-	return "ending";
-}
-
 static uint64_t since(uint64_t ns)
 {
 	return ns ? clock_mono_ns() - ns : 0;
@@ -40,7 +29,7 @@ static uint64_t since(uint64_t ns)
 
 static void put_vm(struct json *json, struct guest *guest)
 {
-	const struct vm *vm = guest->vm;
+	const struct vm *vm = guest->recovery.vm;
 	uint64_t granted;
 	bool waits;
 
@@ -51,7 +40,7 @@ static void put_vm(struct json *json, struct guest *guest)
 	json_bool(json, "ready", atomic_load(&vm->ready_ns));
 	json_u64(json, "uptime_ns", since(atomic_load(&vm->first_run_ns)));
 	json_u64(json, "resident", io_bytes_behind(vm->region.fd));
-	handover_look(guest, &granted, &waits);
+	handover_look(&guest->handover, vm, &granted, &waits);
 	json_u64(json, "granted", granted);
 	json_bool(json, "waits_for_memory", waits);
 	json_end(json);
@@ -100,7 +89,7 @@ static void put_budget(struct json *json, struct guest *guest)
 {
 	struct budget_state state;
 
-	budget_look(&guest->budget, &state);
+	budget_look(&guest->handover.budget, &state);
 	json_object(json, "budget");
 	json_u64(json, "limit", state.limit);
 	json_u64(json, "crashed", state.crashed);
@@ -118,18 +107,18 @@ static void status(struct guest *guest, struct control_request *request, struct 
 	json_text(answer, "guest", config->vm.name);
 	json_text(answer, "version", MINIVMM_VERSION);
 	json_u64(answer, "pid", (uint64_t)getpid());
-	json_text(answer, "state", state_of(guest));
-	json_bool(answer, "stopping", guest->stopping);
-	json_u64(answer, "generation", guest->generation);
+	json_text(answer, "state", guest_state_name(guest->recovery.state));
+	json_bool(answer, "stopping", guest->recovery.stopping);
+	json_u64(answer, "generation", guest->recovery.generation);
 	json_u64(answer, "uptime_ns", since(guest->started_ns));
 	json_u64(answer, "memory", config->vm.memory);
 	json_u64(answer, "vcpus", config->vm.vcpus);
-	json_u64(answer, "recoveries", guest->recoveries);
+	json_u64(answer, "recoveries", guest->recovery.loop.recoveries);
 	json_u64(answer, "recoveries_max", config->recovery.max);
-	if (guest->recover_at_ns)
+	if (guest->recovery.state == GUEST_WAITS_BACKOFF)
 		json_u64(answer, "recovery_in_ns",
-			guest->recover_at_ns > now ? guest->recover_at_ns - now : 0);
-	if (guest->vm)
+			guest->recovery.due_ns > now ? guest->recovery.due_ns - now : 0);
+	if (guest->recovery.vm)
 		put_vm(answer, guest);
 	put_budget(answer, guest);
 	put_dumps(answer, guest);
@@ -147,10 +136,10 @@ static void events(struct guest *guest, struct control_request *request, struct 
 /* The running VM, or NULL and a refusal. */
 static struct vm *need_vm(struct guest *guest, struct json *answer)
 {
-	guest_check_vm(guest); /* one that has crashed or ended by now is none */
-	if (!guest->vm)
+	vm_reports_check(guest); /* one that has crashed or ended by now is none */
+	if (!guest->recovery.vm)
 		control_refuse(answer, "no-vm", "no VM runs now");
-	return guest->vm;
+	return guest->recovery.vm;
 }
 
 static void crash(struct guest *guest, struct control_request *request, struct json *answer)
@@ -162,7 +151,7 @@ static void crash(struct guest *guest, struct control_request *request, struct j
 	control_accept(answer, request);
 	json_u64(answer, "generation", vm->generation);
 	guest_crash_now(guest);
-	guest_check_vm(guest);
+	vm_reports_check(guest);
 }
 
 static void pause_vm(struct guest *guest, struct control_request *request, struct json *answer)
@@ -177,8 +166,9 @@ static void pause_vm(struct guest *guest, struct control_request *request, struc
 		return;
 	}
 	missing = vm_pause(vm, PAUSE_TIMEOUT_NS);
+	recovery_paused(&guest->recovery);
 	log_info("generation %u: paused", vm->generation);
-	EVENT(&guest->events, "pause", vm->generation);
+	EVENT(&guest->around.events, "pause", vm->generation);
 	control_accept(answer, request);
 	json_u64(answer, "generation", vm->generation);
 	json_u64(answer, "not_yet_stopped", missing);
@@ -194,10 +184,10 @@ static void resume_vm(struct guest *guest, struct control_request *request, stru
 		control_refuse(answer, "not-paused", "the VM is not paused");
 		return;
 	}
-	guest->resumed_ns = clock_mono_ns();
+	recovery_resumed(&guest->recovery);
 	vm_resume(vm);
 	log_info("generation %u: goes on", vm->generation);
-	EVENT_AT(&guest->events, "resume", guest->resumed_ns, vm->generation);
+	EVENT_AT(&guest->around.events, "resume", guest->recovery.resumed_ns, vm->generation);
 	control_accept(answer, request);
 	json_u64(answer, "generation", vm->generation);
 }
@@ -211,7 +201,7 @@ static void stop(struct guest *guest, struct control_request *request, struct js
 		dumps += !job->finished;
 	control_accept(answer, request);
 	json_u64(answer, "dumps", dumps);
-	json_bool(answer, "waits", dumps && !guest->abandon);
+	json_bool(answer, "waits", dumps && !guest->recovery.abandon);
 	json_bool(answer, "button", asked);
 }
 
@@ -254,9 +244,8 @@ static void dump_cancel(struct guest *guest, struct control_request *request, st
 	control_accept(answer, request);
 	json_u64(answer, "generation", job->generation);
 	json_text(answer, "name", job->name);
-	for (struct vm *vm = guest->dying; vm; vm = vm->next_dying)
-		if (job->held && vm->generation == job->generation)
-			vm->dying_deadline_ns = 0; /* it dumps by itself: no more */
+	if (job->held)
+		crash_hurry(guest, job->generation);
 	jobs_cancel(&guest->jobs, job);
 }
 
@@ -303,13 +292,13 @@ int guest_control_open(struct guest *guest)
 		log_error("[vm] control: %s", why);
 		return err;
 	}
-	guest->events.opaque = &guest->control;
-	guest->events.listener = control_event;
+	guest->around.events.opaque = &guest->control;
+	guest->around.events.listener = control_event;
 	return 0;
 }
 
 void guest_control_close(struct guest *guest)
 {
-	guest->events.listener = NULL;
+	guest->around.events.listener = NULL;
 	control_close(&guest->control);
 }
