@@ -120,7 +120,9 @@ int engine_mark_released(struct dump_engine *engine)
  */
 static int describe_region(struct dump_engine *engine)
 {
-	bool begun = engine->plan != PLAN_FRESH || engine->given_dump_fd >= 0;
+	/* a guest that dumps by itself may have released some; a file that a failed engine left says nothing of that */
+	bool begun = engine->plan != PLAN_FRESH ||
+		     (engine->strategy->guest_mode != FW_DUMP_MODE_VMM && engine->given_dump_fd >= 0);
 	int r = dumpfile_write_head(engine->region_fd, &engine->head, &engine->timeline_off);
 
 	if (!r && engine->region_tables)
