@@ -73,6 +73,7 @@ static Suite *(*const suites[])(void) = {
 	suite_event_queue,
 	suite_grants,
 	suite_guest_state,
+	suite_vm_command,
 	suite_config_values,
 };
 

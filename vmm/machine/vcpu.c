@@ -120,8 +120,9 @@ static void note_first_run(struct vm *vm)
 	vm_notify(vm);
 }
 
-static void run_guest(struct vcpu *vcpu)
+static void run_guest(void *opaque)
 {
+	struct vcpu *vcpu = opaque;
 	struct vm *vm = vcpu->vm;
 
 	if (vcpu->id == 0 && !atomic_load(&vm->first_run_ns))
@@ -156,30 +157,32 @@ static void complete_exit(struct vcpu *vcpu)
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
-static void *vcpu_thread(void *opaque)
+/* The guest's watchdogs are told that the time was none of its; without kvmclock an error. */
+static void note_resumed(void *opaque)
+{
+	const struct vcpu *vcpu = opaque;
+
+	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
+static void park(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
-	struct vm *vm = vcpu->vm;
-	enum vm_command command = VM_HOLD;
+
+	complete_exit(vcpu);
+	vcpu_save(vcpu, &vcpu->vm->record->cpus[vcpu->id]);
+}
+
+static void *vcpu_thread(void *opaque)
+{
+	static const struct vm_duties duties = {.run = run_guest, .resumed = note_resumed, .park = park};
+	struct vcpu *vcpu = opaque;
 	sigset_t kick;
 
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	while (command != VM_QUIT) {
-		command = vm_wait_command(vm, command);
-		if (command == VM_RUN) {
-			run_guest(vcpu);
-		} else if (command == VM_PAUSE) {
-			vm_sit_out_pause(vm);
-			/* the guest's watchdogs are told that the time was none of its; without kvmclock an error */
-			(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
-		} else if (command == VM_PARK) {
-			complete_exit(vcpu);
-			vcpu_save(vcpu, &vm->record->cpus[vcpu->id]);
-			vm_report_parked(vm);
-		}
-	}
+	vm_obey(vcpu->vm, &duties, vcpu);
 	return NULL;
 }
 

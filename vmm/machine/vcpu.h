@@ -2,7 +2,7 @@
 /*
  * vmm/machine/vcpu.h - one virtual CPU: its thread, its run loop, its registers.
  *
- * The life of the thread follows the VM's command (vm.h):
+ * The life of the thread follows the VM's command (vm.h, vm_obey()):
  *
  *	HOLD  wait                      (standby: made ahead of time, costs nothing)
  *	RUN   KVM_RUN, handle the exit, again

@@ -46,7 +46,24 @@ void vm_ring_events(struct vm *vm)
 	}
 }
 
-void vm_sit_out_pause(struct vm *vm)
+/*
+ * Waits for a command after number *@seen.  Not for another command than the last: between two looks a pause may have
+ * come and gone.
+ */
+static enum vm_command await_command(struct vm *vm, uint64_t *seen)
+{
+	enum vm_command now;
+
+	pthread_mutex_lock(&vm->lock);
+	while (vm->commands == *seen)
+		pthread_cond_wait(&vm->commanded, &vm->lock);
+	*seen = vm->commands;
+	now = atomic_load(&vm->command);
+	pthread_mutex_unlock(&vm->lock);
+	return now;
+}
+
+static void sit_out_pause(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->nr_paused++;
@@ -57,21 +74,29 @@ void vm_sit_out_pause(struct vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-enum vm_command vm_wait_command(struct vm *vm, enum vm_command what)
-{
-	enum vm_command now;
-
-	pthread_mutex_lock(&vm->lock);
-	while ((now = atomic_load(&vm->command)) == what)
-		pthread_cond_wait(&vm->commanded, &vm->lock);
-	pthread_mutex_unlock(&vm->lock);
-	return now;
-}
-
-void vm_report_parked(struct vm *vm)
+static void report_parked(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->nr_parked++;
 	pthread_cond_signal(&vm->parked);
 	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_obey(struct vm *vm, const struct vm_duties *duties, void *opaque)
+{
+	enum vm_command command = VM_HOLD;
+	uint64_t seen = 0;
+
+	while (command != VM_QUIT) {
+		command = await_command(vm, &seen);
+		if (command == VM_RUN) {
+			duties->run(opaque);
+		} else if (command == VM_PAUSE) {
+			sit_out_pause(vm);
+			duties->resumed(opaque);
+		} else if (command == VM_PARK) {
+			duties->park(opaque);
+			report_parked(vm);
+		}
+	}
 }

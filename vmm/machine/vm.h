@@ -82,9 +82,10 @@ struct vm {
 	pthread_cond_t commanded;        /* vCPU threads wait for a command */
 	pthread_cond_t parked;           /* the supervisor waits for parked vCPUs */
 	_Atomic enum vm_command command; /* written with lock held, read anywhere */
-	_Atomic bool stopping;           /* the command is past RUN: nobody may wait for anything */
-	uint32_t nr_parked;              /* guarded by lock */
-	uint32_t nr_paused;              /* guarded by lock: vCPUs that stand still in a pause */
+	uint64_t commands;     /* guarded by lock: number of the command, so that none is missed */
+	_Atomic bool stopping; /* the command is past RUN: nobody may wait for anything */
+	uint32_t nr_parked;    /* guarded by lock */
+	uint32_t nr_paused;    /* guarded by lock: vCPUs that stand still in a pause */
 
 	/* A guest that dumps by itself goes on after its crash: see guest_dump.h. */
 	struct guest_dump guest_dump;
@@ -167,14 +168,18 @@ void vm_publish_end(struct vm *vm, const struct vm_end *end);
 /* Rings notify_fd. */
 void vm_notify(struct vm *vm);
 
-/* For vCPU threads: waits until the command is not @command; returns the new one. */
-enum vm_command vm_wait_command(struct vm *vm, enum vm_command command);
+/* What a vCPU's thread can do. */
+struct vm_duties {
+	void (*run)(void *opaque);     /* runs the guest as long as vm->command is VM_RUN, or for less */
+	void (*resumed)(void *opaque); /* the pause is over */
+	void (*park)(void *opaque);    /* saves what is to be saved */
+};
 
-/* For vCPU threads: stands still as long as the VM is paused. */
-void vm_sit_out_pause(struct vm *vm);
-
-/* For vCPU threads: reports this one parked. */
-void vm_report_parked(struct vm *vm);
+/*
+ * vm_obey - the body of a vCPU's thread: does what is commanded, and returns on VM_QUIT.
+ * Every command is obeyed that is not followed by another one before the thread gets to it.
+ */
+void vm_obey(struct vm *vm, const struct vm_duties *duties, void *opaque);
 
 /* Tells the guest that an event waits: one edge of GSI_EVENTS.  Any thread. */
 void vm_ring_events(struct vm *vm);

@@ -14,6 +14,7 @@
 static void command(struct vm *vm, enum vm_command what)
 {
 	pthread_mutex_lock(&vm->lock);
+	vm->commands += what != atomic_load(&vm->command); /* once more the same is no other command */
 	atomic_store(&vm->stopping, what == VM_PARK || what == VM_QUIT);
 	atomic_store(&vm->command, what);
 	pthread_cond_broadcast(&vm->commanded);
