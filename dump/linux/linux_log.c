@@ -102,8 +102,17 @@ const char *linux_log_open(struct linux_log *log, struct linux_kernel *kernel)
 	const char *why;
 
 	log->kernel = kernel;
+	log->unreadable = 0;
 	why = find_formats(log);
 	return why ? why : find_rings(log);
+}
+
+void linux_log_bound(struct linux_log *log, uint64_t bytes)
+{
+	uint64_t records = bytes / (log->at.desc_size + log->at.info_size);
+
+	if (log->end - log->first > records)
+		log->first = log->end - records;
 }
 
 static uint64_t get64(const unsigned char *bytes, uint64_t offset)
@@ -135,7 +144,8 @@ static bool find_text(
 	return true;
 }
 
-static bool read_text(
+/* As read_record(). */
+static int read_text(
 	struct linux_log *log, const unsigned char *desc, size_t len, struct linux_log_record *ret)
 {
 	uint64_t begin = get64(desc, log->at.desc_begin), next = get64(desc, log->at.desc_next);
@@ -143,14 +153,15 @@ static bool read_text(
 
 	ret->len = 0;
 	if (begin & NO_PLACE || next & NO_PLACE)
-		return true;
+		return 1;
 	if (!find_text(log, begin, next, &at, &room))
-		return false;
+		return 0;
 	ret->len = u64_min(len, room);
-	return !ret->len || !linux_kernel_read(log->kernel, at, ret->text, ret->len);
+	return !ret->len || !linux_kernel_read(log->kernel, at, ret->text, ret->len) ? 1 : -1;
 }
 
-bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record *ret)
+/* 1, 0 if it is not there any more or not finished, or -1 if its memory cannot be read. */
+static int read_record(struct linux_log *log, uint64_t id, struct linux_log_record *ret)
 {
 	uint64_t slot = id & ((1ull << log->count_bits) - 1), state;
 	unsigned char desc[STRUCT_MAX], info[STRUCT_MAX];
@@ -160,14 +171,22 @@ bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record 
 		    log->kernel, log->descs + slot * log->at.desc_size, desc, log->at.desc_size) ||
 		linux_kernel_read(
 			log->kernel, log->infos + slot * log->at.info_size, info, log->at.info_size))
-		return false;
+		return -1;
 	state = get64(desc, log->at.desc_state);
 	if ((state & ID_MASK) != id ||
 		(state >> STATE_SHIFT != STATE_COMMITTED && state >> STATE_SHIFT != STATE_FINALIZED))
-		return false;
+		return 0;
 	ret->ns = get64(info, log->at.info_ns);
 	memcpy(&len, info + log->at.info_len, sizeof(len));
 	return read_text(log, desc, len, ret);
+}
+
+bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record *ret)
+{
+	int r = read_record(log, id, ret);
+
+	log->unreadable += r < 0;
+	return r == 1;
 }
 
 static bool is_plain(unsigned char c)

@@ -27,6 +27,7 @@ struct linux_log {
 	uint64_t descs, infos, data; /* kernel-virtual addresses */
 	unsigned count_bits, size_bits;
 	uint64_t first, end; /* ids of the oldest record, and behind the newest one */
+	uint64_t unreadable; /* records so far whose memory could not be read */
 	struct {
 		uint64_t desc_size, desc_state, desc_begin, desc_next;
 		uint64_t info_size, info_ns, info_len;
@@ -41,6 +42,12 @@ struct linux_log_record {
 
 /* Result: NULL; or why there is no log (static text). */
 const char *warn_unused linux_log_open(struct linux_log *log, struct linux_kernel *kernel);
+
+/*
+ * linux_log_bound - forgets the oldest records of a ring that has more places for them than fit into @bytes of memory:
+ * the guest can claim millions that are nowhere.
+ */
+void linux_log_bound(struct linux_log *log, uint64_t bytes);
 
 /* Record @id, first <= @id < end.  False if it is not there any more, not finished, or cannot be read. */
 bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record *ret);

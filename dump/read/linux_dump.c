@@ -10,16 +10,32 @@ static int read_dump(void *arg, uint64_t gpa, void *buf, size_t len)
 	return reader_read(arg, gpa, buf, len);
 }
 
-/* The first VMCOREINFO whose kernel is there. */
+/*
+ * The first VMCOREINFO whose kernel is there.  Looks at what the file has, not at what its headers claim; several of
+ * them may name the same bytes, so that it ends when as much was seen as there is.
+ */
 static bool search_for_it(struct reader *reader, struct linux_dump *dump, struct vmcoreinfo *info)
 {
+	uint64_t left = reader_data_bytes(reader) / PAGE_SIZE_4K + reader->core.nr_segments;
+
 	for (size_t i = 0; i < reader->core.nr_segments; i++) {
 		const struct core_segment *seg = &reader->core.segments[i];
+		uint64_t end = u64_min(seg->size, seg->file_bytes);
+		uint64_t at = 0;
 
-		for (uint64_t at = 0; at < u64_min(seg->size, seg->file_bytes); at += PAGE_SIZE_4K)
+		while (at < end && left) {
+			uint64_t gap = reader_gap(reader, seg->gpa + at) / PAGE_SIZE_4K * PAGE_SIZE_4K;
+
+			if (gap) {
+				at += gap;
+				continue;
+			}
 			if (vmcoreinfo_at(&dump->view, seg->gpa + at, info) &&
 				!linux_kernel_init(&dump->kernel, &dump->view, info))
 				return true;
+			at += PAGE_SIZE_4K;
+			left--;
+		}
 	}
 	return false;
 }

@@ -35,6 +35,25 @@ static int read_pending(struct reader *reader, uint64_t off, void *buf, size_t l
 	return image ? image_read(image, off, buf, len) : -ENODATA;
 }
 
+/* True if no page that [@off, @off + @len) of the image touches was selected: then it is zeros, wherever they are not. */
+static bool is_excluded(struct reader *reader, uint64_t off, size_t len)
+{
+	uint64_t page = (off - reader->trailer.head) / PAGE_SIZE_4K;
+	uint64_t last = (off + len - 1 - reader->trailer.head) / PAGE_SIZE_4K;
+	uint8_t selected = 0;
+
+	if (!reader_has_bitmap(reader))
+		return false;
+	for (bool fresh = true; page <= last; page++, fresh = !(page % 8)) {
+		if (fresh && image_read(&reader->image, reader->trailer.places.bitmap_off + page / 8,
+				     &selected, 1))
+			return false;
+		if (selected >> page % 8 & 1)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Bytes of one chunk of a partial dump.  A dumper may be at work: it copies, marks, then releases, and with
  * some strategies the other way round after that.  So what was read counts only if the chunk's mark is
@@ -54,8 +73,14 @@ static int read_chunk(struct reader *reader, uint64_t off, void *buf, size_t len
 			return r;
 		r = done ? read_done(reader, off, buf, len) : read_pending(reader, off, buf, len);
 		err = reader_chunk_done(reader, index, &still);
-		if (err || still == done)
-			return err ? err : r;
+		if (err)
+			return err;
+		if (still != done)
+			continue;
+		if (r != -ENODATA || !is_excluded(reader, off, len))
+			return r;
+		memset(buf, 0, len);
+		return 0;
 	}
 	return -EAGAIN;
 }

@@ -72,7 +72,7 @@ struct reader {
  * reader_open - open the dump @path, and its companion: the NAME.region.partial beside the
  * NAME.vmcore.partial that is named, or the other way round.  @region_path: the region of a partial dump
  * when it lies elsewhere, else NULL.
- * Errors: -EINVAL: no dump that can be read; else -errno.  @why tells in words, without the path.
+ * Errors: -EINVAL: no dump that can be read; -EBADMSG: one that is damaged where everything begins; else -errno.  @why tells in words, without the path.
  */
 int warn_unused reader_open(
 	const char *path, const char *region_path, struct reader **ret, char *why, size_t why_size);
@@ -101,11 +101,30 @@ int warn_unused reader_read_image(struct reader *reader, uint64_t off, void *buf
 /* Bytes of guest memory in one piece at @gpa; 0 if there are none. */
 uint64_t reader_contiguous(const struct reader *reader, uint64_t gpa);
 
+/*
+ * reader_gap - bytes from @gpa on that need not be looked at: holes of the file, what the headers call zeros, what is
+ * beyond the file's end.  They read as zeros if they can be read at all (reader_page tells).
+ * Result: 0 if there is something, or nobody can tell.  What follows a gap may be another one.
+ */
+uint64_t reader_gap(struct reader *reader, uint64_t gpa);
+
+/*
+ * reader_data_bytes - bytes of memory, tables and headers that the dump's files hold, without their holes.  A bound for
+ * who follows the guest's own structures: they cannot be larger.  Costs a call for each run of the files.
+ */
+uint64_t reader_data_bytes(struct reader *reader);
+
 /* What is known of the page that @gpa lies in, or -errno. */
 int warn_unused reader_page(struct reader *reader, uint64_t gpa, enum reader_page *ret);
 
 /* Counts all pages, as they are now.  0 or -errno. */
 int warn_unused reader_count(struct reader *reader, struct reader_counts *ret);
+
+/*
+ * reader_count_excluded - pages that [@gpa, @gpa + @len), which is memory of the guest, touches and that were not
+ * selected.  0 or -errno.
+ */
+int warn_unused reader_count_excluded(struct reader *reader, uint64_t gpa, uint64_t len, uint64_t *ret);
 
 /* "elf", "lz4", ... */
 static inline const char *reader_format_name(const struct reader *reader)

@@ -60,6 +60,7 @@ struct block {
 	uint64_t chunk_pages;
 	uint8_t *bitmap;   /* of @first and the pages after it */
 	uint8_t *progress; /* of the chunk that starts at @first, and those after it */
+	bool uniform;      /* all pages are selected, and all chunks are in one state */
 };
 
 static int load_block(struct reader *reader, uint64_t first, struct block *block)
@@ -86,7 +87,37 @@ static int load_block(struct reader *reader, uint64_t first, struct block *block
 	if (!r && reader->kind == READER_PARTIAL)
 		r = image_read(&reader->image, trailer->places.progress_off + first / chunk_pages,
 			block->progress, chunks);
+	block->uniform = !reader_has_bitmap(reader) &&
+			 !memcmp(block->progress, block->progress + 1, chunks - 1);
 	return r;
+}
+
+/*
+ * Pages from @first on that are not selected because the bitmap is a hole there, in whole blocks; or all that follow.
+ * So that a few bytes that claim to be terabytes are counted in no time.
+ */
+static int count_unselected(struct reader *reader, uint64_t first, uint64_t *ret)
+{
+	uint64_t at = reader->trailer.places.bitmap_off + first / 8;
+	uint64_t left = reader->trailer.ram / PAGE_SIZE_4K - first;
+	uint64_t start, end;
+	uint8_t last;
+	int r;
+
+	*ret = 0;
+	if (!reader_has_bitmap(reader) || !reader->image.format->data)
+		return 0;
+	r = image_data(&reader->image, at, &start, &end);
+	if (r < 0)
+		return r;
+	if (r && start < at + (left + 7) / 8) {
+		if (start > at)
+			*ret = u64_align_down((start - at) * 8, READER_BLOCK_PAGES);
+		return 0;
+	}
+	*ret = left;
+	/* a file that has shrunk meanwhile has no data there either */
+	return image_read(&reader->image, at + (left - 1) / 8, &last, 1);
 }
 
 /* Selected pages among [@from, @to) of the block. */
@@ -110,6 +141,8 @@ static uint64_t count_where(const struct block *block, uint64_t from, uint64_t t
 {
 	uint64_t nr = 0;
 
+	if (block->uniform)
+		return (block->progress[0] == VMCORE_CHUNK_DONE) == done ? to - from : 0;
 	while (from < to) {
 		uint64_t index = (from - block->first) / block->chunk_pages;
 		uint64_t stop = u64_min(to, block->first + (index + 1) * block->chunk_pages);
@@ -207,21 +240,90 @@ static void count_foreign(const struct reader *reader, struct reader_counts *cou
 	}
 }
 
-int reader_count(struct reader *reader, struct reader_counts *ret)
+static int count_ours(struct reader *reader, struct reader_counts *counts)
 {
-	struct reader_counts counts = {0};
+	uint64_t page = 0, unselected;
 	struct block block;
 	int r = 0;
 
-	if (!reader->has_trailer)
-		count_foreign(reader, &counts);
-	else
-		for (uint64_t page = 0; !r && page < reader->trailer.ram / PAGE_SIZE_4K; page = block.end) {
-			r = load_block(reader, page, &block);
-			if (!r)
-				r = count_block(reader, &block, &counts);
+	while (!r && page < reader->trailer.ram / PAGE_SIZE_4K) {
+		r = count_unselected(reader, page, &unselected);
+		if (r)
+			return r;
+		if (unselected) {
+			counts->total += unselected;
+			counts->excluded += unselected;
+			page += unselected;
+			continue;
 		}
+		r = load_block(reader, page, &block);
+		if (!r)
+			r = count_block(reader, &block, counts);
+		page = block.end;
+	}
+	return r;
+}
+
+int reader_count(struct reader *reader, struct reader_counts *ret)
+{
+	struct reader_counts counts = {0};
+	int r = 0;
+
+	if (reader->has_trailer)
+		r = count_ours(reader, &counts);
+	else
+		count_foreign(reader, &counts);
 	if (!r)
 		*ret = counts;
+	return r;
+}
+
+/* Pages [@first, @end) of RAM. */
+static int count_excluded_ram(struct reader *reader, uint64_t first, uint64_t end, uint64_t *count)
+{
+	struct block block;
+	int r = 0;
+
+	while (!r && first < end) {
+		uint64_t unselected = 0, start = u64_align_down(first, READER_BLOCK_PAGES), stop;
+
+		r = count_unselected(reader, start, &unselected);
+		stop = u64_min(end, start + unselected);
+		if (!r && stop > first) {
+			*count += stop - first;
+			first = stop;
+			continue;
+		}
+		if (!r)
+			r = load_block(reader, start, &block);
+		if (r)
+			return r;
+		stop = u64_min(end, block.end);
+		*count += stop - first - count_selected(&block, first, stop);
+		first = stop;
+	}
+	return r;
+}
+
+int reader_count_excluded(struct reader *reader, uint64_t gpa, uint64_t len, uint64_t *ret)
+{
+	uint64_t end = gpa + len, count = 0;
+	int r = 0;
+
+	while (!r && gpa < end && reader_has_bitmap(reader)) {
+		const struct core_segment *segment = elfcore_find(&reader->core, gpa);
+		uint64_t stop, off;
+
+		if (!segment)
+			break;
+		stop = u64_min(end, segment->gpa + segment->size);
+		off = segment->off + (gpa - segment->gpa);
+		if (reader_is_ram(reader, off) && reader_is_ram(reader, off + (stop - gpa) - 1))
+			r = count_excluded_ram(reader, (off - reader->trailer.head) / PAGE_SIZE_4K,
+				pages_of(off - reader->trailer.head + (stop - gpa)), &count);
+		gpa = stop;
+	}
+	if (!r)
+		*ret = count;
 	return r;
 }

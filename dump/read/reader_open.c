@@ -29,6 +29,9 @@ const char *reader_kind_name(enum reader_kind kind)
 
 static void note_damage(struct reader *reader, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* include/linux/err.h: no error number is larger */
+#define ERRNO_MAX 4095
+
 /* The first thing wrong is the one to tell. */
 static void note_damage(struct reader *reader, const char *fmt, ...)
 {
@@ -65,6 +68,8 @@ static int read_trailer(struct reader *reader, struct image *image, struct vmcor
 	if (trailer.size < sizeof(trailer))
 		memset((unsigned char *)&trailer + trailer.size, 0, sizeof(trailer) - trailer.size);
 	trailer.distrust[sizeof(trailer.distrust) - 1] = '\0';
+	if (trailer.error > 0 || trailer.error < -ERRNO_MAX)
+		trailer.error = -EBADMSG;
 	*ret = trailer;
 	return 1;
 }
@@ -209,6 +214,8 @@ static int setup(struct reader *reader, int *fd, char *why, size_t why_size)
 		r = metadata_read(&reader->core, &reader->metadata);
 	if (!r)
 		r = read_trailer(reader, &reader->image, &reader->trailer);
+	if (r == -EBADMSG)
+		snprintf(why, why_size, "damaged: its headers or tables cannot be read");
 	if (r < 0)
 		return r;
 	reader->has_trailer = r;

@@ -17,6 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* zeros in LZ4 take this part of their size (lz4_Block_format.md: a length's further bytes) */
+#define ZEROS_SHRINK 255
+/* our choice: what the holes of a dump may take in LZ4, beside its contents; 256 GiB of them */
+#define HOLES_MAX GIB(1)
+
 /* our choice: what is read at a time */
 #define PIECE (ZERO_PAGES_MAX * PAGE_SIZE_4K)
 
@@ -113,16 +118,34 @@ static int put_chunk(struct reader *reader, struct lz4_worker *worker, struct ch
 	return r;
 }
 
+/* Chunks from @index on that are holes: no one has to be read, or packed. */
+static uint64_t count_holes(struct reader *reader, uint64_t index, uint64_t nr)
+{
+	const struct vmcore_trailer *trailer = &reader->trailer;
+	uint64_t start, end;
+	int r = image_data(&reader->image, trailer->head + index * trailer->chunk, &start, &end);
+
+	if (r < 0)
+		return 0; /* reading tells why */
+	return r ? u64_min((start - trailer->head) / trailer->chunk, nr) - index : nr - index;
+}
+
 /* Head or tail: what is not zero of it. */
 static int patch(struct reader *reader, struct lz4_writer *writer, uint64_t off, uint64_t end)
 {
 	unsigned char page[PAGE_SIZE_4K] __attribute__((aligned(64)));
+	uint64_t start, stop;
 	int r = 0;
 
-	for (; !r && off < end; off += sizeof(page)) {
-		r = image_read(&reader->image, off, page, sizeof(page));
-		if (!r && !zero_pages(page, 1))
-			r = lz4_writer_patch(writer, off, page, sizeof(page));
+	while (off < end && (r = image_data(&reader->image, off, &start, &stop)) == 1) {
+		off = u64_max(off, u64_align_down(start, sizeof(page)));
+		for (r = 0; !r && off < u64_min(stop, end); off += sizeof(page)) {
+			r = image_read(&reader->image, off, page, sizeof(page));
+			if (!r && !zero_pages(page, 1))
+				r = lz4_writer_patch(writer, off, page, sizeof(page));
+		}
+		if (r)
+			return r;
 	}
 	return r;
 }
@@ -137,9 +160,12 @@ static int write_lz4(struct reader *reader, struct lz4_writer *writer, struct ch
 
 	if (r)
 		return r;
-	for (uint64_t i = 0; !r && i < nr; i++) {
-		r = put_chunk(reader, worker, chunk, i);
-		tell(progress, u64_min((i + 1) * trailer->chunk, trailer->ram), trailer->ram);
+	for (uint64_t i = 0; !r && i < nr;) {
+		uint64_t holes = count_holes(reader, i, nr);
+
+		r = holes ? lz4_writer_zeros(writer, i, holes) : put_chunk(reader, worker, chunk, i);
+		i += u64_max(holes, 1);
+		tell(progress, u64_min(i * trailer->chunk, trailer->ram), trailer->ram);
 	}
 	lz4_worker_destroy(worker);
 	if (!r)
@@ -151,7 +177,11 @@ static int write_lz4(struct reader *reader, struct lz4_writer *writer, struct ch
 
 static const char *check_lz4(struct reader *reader)
 {
-	return reader->kind == READER_FOREIGN ? "not a dump of minivmm's, which format lz4 is for" : NULL;
+	if (reader->kind == READER_FOREIGN)
+		return "not a dump of minivmm's, which format lz4 is for";
+	return reader->image.size / ZEROS_SHRINK > reader_data_bytes(reader) + HOLES_MAX
+		       ? "so many holes that they would take gigabytes as LZ4 blocks, and none as elf"
+		       : NULL;
 }
 
 static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *progress)
@@ -284,7 +314,7 @@ int dump_save(struct reader *reader, const char *dir, const struct save_format *
 	wrong = format->check ? format->check(reader) : NULL;
 	if (wrong) {
 		snprintf(why, why_size, "%s", wrong);
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	}
 	r = base_name(reader, base, sizeof(base));
 	if (!r)

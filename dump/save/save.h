@@ -33,7 +33,8 @@ const struct save_format *save_find_format(const char *name);
 /*
  * dump_save - copy @reader, which was opened by a path, into the directory @dir under its own name.
  * Result: 0, and in @path the name of the copy, which is on the disk with everything in it.  Errors: -EINVAL for a
- * dump of which something is missing, were it a byte; -EEXIST if the name is taken, else -errno; @why tells in words.
+ * dump of which something is missing, were it a byte; -EOPNOTSUPP for one that the format is not
+ * for; -EEXIST if the name is taken, else -errno; @why tells in words.
  */
 int warn_unused dump_save(struct reader *reader, const char *dir, const struct save_format *format,
 	const struct kdump_progress *progress, char path[PATH_MAX], char *why, size_t why_size);

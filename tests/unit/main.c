@@ -28,6 +28,8 @@ static Suite *(*const suites[])(void) = {
 	suite_campaign,
 	suite_dump_vmcore,
 	suite_reader,
+	suite_hostile_dumps,
+	suite_dump_output,
 	suite_dump_locks,
 	suite_catalog,
 	suite_salvage,

@@ -26,6 +26,8 @@ Suite *suite_dump_ways(void);
 Suite *suite_dump_faults(void);
 Suite *suite_campaign(void);
 Suite *suite_reader(void);
+Suite *suite_hostile_dumps(void);
+Suite *suite_dump_output(void);
 Suite *suite_salvage(void);
 Suite *suite_quota(void);
 Suite *suite_commit(void);

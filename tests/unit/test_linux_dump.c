@@ -444,7 +444,7 @@ START_TEST(what_is_no_linux_has_no_such_copy)
 	ck_assert_msg(!reader_open(from, NULL, &reader, why, sizeof(why)), "%s", why);
 	ck_assert_int_eq(
 		dump_save(reader, f.dir, save_find_format("virtual"), NULL, path, why, sizeof(why)),
-		-EINVAL);
+		-EOPNOTSUPP);
 	ck_assert_msg(strstr(why, "VMCOREINFO"), "%s", why);
 	reader_close(reader);
 }

@@ -14,7 +14,8 @@
 	X(EXIT_DUMP, 6, "a crash dump failed or is incomplete")                                            \
 	X(EXIT_GUEST, 7, "the guest powered off with a code other than 0")                                 \
 	X(EXIT_NOT_RUNNING, 8, "minivmm ctl: the guest is not running")                                    \
-	X(EXIT_REFUSED, 9, "minivmm ctl: the guest's minivmm refused the request")
+	X(EXIT_REFUSED, 9, "minivmm ctl: the guest's minivmm refused the request")                         \
+	X(EXIT_NOTHING, 10, "minivmm dump: nothing is missing, but what was asked for is not in the dump")
 
 #define EXIT_CODE_ENUM(name, value, text) name = (value),
 enum exit_code { EXIT_CODES(EXIT_CODE_ENUM) };

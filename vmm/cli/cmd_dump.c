@@ -54,7 +54,9 @@ static const struct subcommand subcommands[] = {
 		"what happened, registers, pages; --all: the registers of every vCPU", "jar", 1, 1,
 		dump_command_info},
 	{"read", "FILE --phys ADDRESS --len BYTES [--output FILE] [--force] [--region FILE] [--json]",
-		"write guest memory to standard output or a file", "jpnofr", 1, 1, dump_command_read},
+		"write guest memory to standard output or a file; --force: to a terminal or over a file, "
+		"too",
+		"jpnofr", 1, 1, dump_command_read},
 	{"salvage", "FILE [--output FILE] [--keep] [--region FILE] [--json]",
 		"make a whole dump of the .partial files that a killed dumper has left", "jokr", 1, 1,
 		dump_command_salvage},

@@ -49,6 +49,12 @@ bool dump_is_no_file(int error);
 /* Opens @path, or says why not and returns the exit code. */
 int warn_unused dump_command_open(const char *path, const char *region, struct reader **ret);
 
+/* EXIT_DUMP if pages are missing from @reader's dump, else EXIT_NOTHING: why something is not found in it. */
+int dump_command_not_found(struct reader *reader);
+
+/* Why reader_read() gave @error, of memory that the guest has: words for "cannot be read: ...". */
+const char *dump_read_error(int error);
+
 /* "complete", "partial", "in progress", ...: what a dump is, in words. */
 const char *dump_state_name(const struct reader *reader, bool in_use);
 

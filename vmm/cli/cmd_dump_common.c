@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 bool dump_is_no_file(int error)
 {
@@ -25,7 +26,33 @@ int dump_command_open(const char *path, const char *region, struct reader **ret)
 		return EXIT_OK;
 	}
 	log_error("%s: %s", path, why);
+	if (r == -EBADMSG)
+		return EXIT_DUMP;
 	return r == -EINVAL || r == -EFBIG || dump_is_no_file(r) ? EXIT_CONFIG : EXIT_HOST;
+}
+
+int dump_command_not_found(struct reader *reader)
+{
+	struct reader_counts counts;
+
+	return reader_count(reader, &counts) || counts.missing ? EXIT_DUMP : EXIT_NOTHING;
+}
+
+const char *dump_read_error(int error)
+{
+	switch (error) {
+	case -ENODATA:
+	case -ENXIO:
+		return "it was not dumped, and the crashed VM's memory is gone";
+	case -EBADMSG:
+		return "the file is damaged there";
+	case -EIO:
+	case -EFAULT:
+	case -EHWPOISON:
+		return "the host cannot read it: a fault of its memory or disk";
+	default:
+		return strerror(-error);
+	}
 }
 
 const char *dump_state_name(const struct reader *reader, bool in_use)

@@ -261,6 +261,9 @@ int dump_command_info(const struct dump_arguments *args)
 		print_segments(&reader->core);
 		print_cpus(&reader->metadata, args->all);
 	}
+	if (counts.missing)
+		log_warn("%s: %" PRIu64 " of its pages are missing: they are in no file that is there",
+			reader->path, counts.missing);
 	reader_close(reader);
-	return EXIT_OK;
+	return counts.missing ? EXIT_DUMP : EXIT_OK;
 }

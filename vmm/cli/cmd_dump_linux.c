@@ -27,14 +27,24 @@ static int open_kernel(
 	if (!why)
 		return EXIT_OK;
 	log_error("%s: %s", args->files[0], why);
+	code = dump_command_not_found(*ret_reader);
 	reader_close(*ret_reader);
-	return EXIT_DUMP;
+	return code;
 }
 
-static uint64_t print_log(struct linux_log *log, struct linux_log_record *record, char *line)
+/* Something of a kernel that is there: @why it is not shown. */
+static int say_not_found(struct reader *reader, const char *why)
 {
-	uint64_t nr = 0,
-		 left = 1ull << log->size_bits; /* records that share their text could go on for days */
+	log_error("%s: %s", reader->path, why);
+	return dump_command_not_found(reader);
+}
+
+/* @bytes: of memory in the dump. */
+static uint64_t print_log(
+	struct linux_log *log, struct linux_log_record *record, char *line, uint64_t bytes)
+{
+	/* records that share their text could go on for days */
+	uint64_t nr = 0, left = u64_min(1ull << log->size_bits, bytes);
 
 	for (uint64_t id = log->first; id < log->end; id++) {
 		if (!linux_log_read(log, id, record))
@@ -46,6 +56,14 @@ static uint64_t print_log(struct linux_log *log, struct linux_log_record *record
 		nr++;
 	}
 	return nr;
+}
+
+/* Records whose memory the dump has not got. */
+static int say_unreadable(struct reader *reader, uint64_t nr)
+{
+	log_warn("%s: %" PRIu64 " records of the log are left out: their memory cannot be read",
+		reader->path, nr);
+	return dump_command_not_found(reader) == EXIT_DUMP ? EXIT_DUMP : EXIT_OK;
 }
 
 int dump_command_dmesg(const struct dump_arguments *args)
@@ -64,12 +82,14 @@ int dump_command_dmesg(const struct dump_arguments *args)
 	record = malloc(sizeof(*record));
 	line = malloc(LINUX_LOG_LINE_MAX + 64);
 	why = record && line ? linux_log_open(&log, &dump->kernel) : "no memory";
-	if (!why && !print_log(&log, record, line))
+	if (!why)
+		linux_log_bound(&log, reader_data_bytes(reader));
+	if (!why && !print_log(&log, record, line, reader_data_bytes(reader)))
 		why = "the log has no records that can be read";
-	if (why) {
-		log_error("%s: %s", reader->path, why);
-		code = EXIT_DUMP;
-	}
+	if (why)
+		code = say_not_found(reader, why);
+	else if (log.unreadable)
+		code = say_unreadable(reader, log.unreadable);
 	free(line);
 	free(record);
 	linux_dump_close(dump);
@@ -91,17 +111,23 @@ static void print_frame(void *arg, const struct linux_frame *frame)
 		printf("(not in the kernel's text)\n");
 }
 
-static void print_cpu(struct linux_dump *dump, const struct linux_symbols *symbols, uint32_t nr,
+/* False if the dump has not got its stack. */
+static bool print_cpu(struct linux_dump *dump, const struct linux_symbols *symbols, uint32_t nr,
 	const struct core_cpu *cpu)
 {
 	unsigned frame = 0;
+	uint64_t word;
 
 	printf("vCPU %" PRIu32 "\n", nr);
 	if (!cpu->has_general) {
 		printf("  its registers could not be read\n");
-		return;
+		return true;
 	}
 	linux_stack_walk(&dump->kernel, symbols, cpu->regs.rip, cpu->regs.rsp, print_frame, &frame);
+	if (!linux_kernel_read(&dump->kernel, cpu->regs.rsp, &word, sizeof(word)))
+		return true;
+	printf("  its stack could not be read\n");
+	return false;
 }
 
 /* The vCPU that the log says panicked; else the one that minivmm saw crash. */
@@ -130,14 +156,15 @@ int dump_command_bt(const struct dump_arguments *args)
 	metadata = &reader->metadata;
 	why = linux_symbols_load(&dump->kernel, &symbols);
 	if (why) {
-		log_error("%s: %s", reader->path, why);
-		code = EXIT_DUMP;
+		code = say_not_found(reader, why);
 	} else {
 		uint32_t chosen = choose_cpu(dump, metadata);
 
 		for (uint32_t i = 0; i < metadata->nr_cpus; i++)
-			if (args->all || i == chosen)
-				print_cpu(dump, symbols, i, &metadata->cpus[i]);
+			if ((args->all || i == chosen) &&
+				!print_cpu(dump, symbols, i, &metadata->cpus[i]) &&
+				dump_command_not_found(reader) == EXIT_DUMP)
+				code = EXIT_DUMP;
 		puts("found by scanning the stack; a frame marked ? does not call a function of the frames "
 		     "before it, and may be old");
 		linux_symbols_free(symbols);

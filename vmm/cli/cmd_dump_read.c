@@ -3,13 +3,12 @@
 #include "vmm/cli/cmd_dump.h"
 
 #include "dump/base/cleanup.h"
-#include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "vmm/base/exit_codes.h"
 #include "vmm/base/json.h"
+#include "vmm/cli/cmd_dump_output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,23 +47,23 @@ static int check(const struct dump_arguments *args, const struct reader *reader)
 	return EXIT_OK;
 }
 
-/* Pages of the range that are not in the dump, of which the operator should know. */
-static int count_excluded(struct reader *reader, uint64_t gpa, uint64_t len, uint64_t *ret)
+/* Only of a whole dump: of others a hole may be what is missing. */
+static uint64_t zeros_at(struct reader *reader, uint64_t gpa, uint64_t len)
 {
-	uint64_t end = gpa + len;
 	enum reader_page page;
-	int r = 0;
+	uint64_t gap;
 
-	for (*ret = 0; gpa < end && !r; gpa = u64_align_down(gpa, PAGE_SIZE_4K) + PAGE_SIZE_4K) {
-		r = reader_page(reader, gpa, &page);
-		*ret += !r && page == READER_PAGE_EXCLUDED;
-	}
-	return r;
+	if (reader->kind != READER_COMPLETE && reader->kind != READER_FOREIGN)
+		return 0;
+	gap = u64_min(reader_gap(reader, gpa), len);
+	/* it may go beyond the end of a file that was cut off */
+	return gap && !reader_page(reader, gpa + gap - 1, &page) && page != READER_PAGE_MISSING ? gap : 0;
 }
 
-static int copy(struct reader *reader, uint64_t gpa, uint64_t len, int fd, const char *to)
+static int copy(struct reader *reader, uint64_t gpa, uint64_t len, struct dump_output *out)
 {
 	autofree unsigned char *buf = malloc(PIECE_BYTES);
+	uint64_t step = PIECE_BYTES;
 	int r;
 
 	if (!buf) {
@@ -72,18 +71,22 @@ static int copy(struct reader *reader, uint64_t gpa, uint64_t len, int fd, const
 		return EXIT_HOST;
 	}
 	while (len) {
-		size_t piece = u64_min(len, PIECE_BYTES);
+		uint64_t zeros = zeros_at(reader, gpa, len);
+		uint64_t piece = zeros ? zeros : u64_min(len, step - gpa % PAGE_SIZE_4K);
 
-		r = reader_read(reader, gpa, buf, piece);
+		r = zeros ? 0 : reader_read(reader, gpa, buf, piece);
+		if (r && step > PAGE_SIZE_4K) {
+			step = PAGE_SIZE_4K; /* up to the page that is the cause */
+			continue;
+		}
 		if (r) {
-			log_error("%s: reading %zu bytes at %#" PRIx64 ": %s", reader->path, piece, gpa,
-				r == -ENODATA ? "they were not dumped, and the crashed VM's memory is gone"
-					      : strerror(-r));
+			log_error("%s: the page at %#" PRIx64 " cannot be read: %s", reader->path,
+				u64_align_down(gpa, PAGE_SIZE_4K), dump_read_error(r));
 			return EXIT_DUMP;
 		}
-		r = io_write_full(fd, buf, piece);
+		r = dump_output_write(out, zeros ? NULL : buf, piece);
 		if (r) {
-			log_error("%s: %s", to, strerror(-r));
+			log_error("%s: %s", out->path, strerror(-r));
 			return EXIT_HOST;
 		}
 		gpa += piece;
@@ -94,17 +97,15 @@ static int copy(struct reader *reader, uint64_t gpa, uint64_t len, int fd, const
 
 static int write_out(struct reader *reader, const struct dump_arguments *args)
 {
-	autoclose int fd = -1;
+	struct dump_output out;
+	int code = dump_output_open(&out, args->output, args->force, reader);
 
-	if (!args->output)
-		return copy(reader, args->phys, args->len, STDOUT_FILENO, "standard output");
-	/* what is in a guest's memory is for its owner alone */
-	fd = open(args->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		log_error("%s: %s", args->output, strerror(errno));
-		return EXIT_HOST;
-	}
-	return copy(reader, args->phys, args->len, fd, args->output);
+	if (!code)
+		code = copy(reader, args->phys, args->len, &out);
+	if (!code)
+		code = dump_output_finish(&out);
+	dump_output_close(&out);
+	return code;
 }
 
 static void print_json(const struct dump_arguments *args, uint64_t excluded)
@@ -130,8 +131,11 @@ int dump_command_read(const struct dump_arguments *args)
 		return code;
 	code = check(args, reader);
 	if (!code) {
-		r = count_excluded(reader, args->phys, args->len, &excluded);
-		if (r || excluded)
+		r = reader_count_excluded(reader, args->phys, args->len, &excluded);
+		if (r)
+			log_warn("%s: which of the pages were dumped cannot be read: %s", reader->path,
+				dump_read_error(r));
+		else if (excluded)
 			log_warn("%s: %" PRIu64
 				 " of the pages were excluded from the dump and read as zeros",
 				reader->path, excluded);

@@ -93,7 +93,7 @@ int dump_command_save(const struct dump_arguments *args)
 		fprintf(stderr, "\r\033[K");
 	if (r) {
 		log_error("%s: %s", args->files[0], why);
-		code = save_exit_code(r);
+		code = r == -EOPNOTSUPP ? dump_command_not_found(reader) : save_exit_code(r);
 	} else {
 		report_saved(args, path, format->name);
 	}
