@@ -85,6 +85,41 @@ static int make_whole(struct salvage *salvage, bool compressed)
 	return compressed && !dump_tail_is_shm(salvage->dump_fd) ? salvage_rewrite(salvage) : 0;
 }
 
+/*
+ * The region becomes the dump where the dump was to be, or, if that is on another file system, in its own directory:
+ * *ret_fd, for the caller to close.
+ */
+static int region_dir(struct salvage *salvage, const struct stat *region, int *ret_fd)
+{
+	const char *slash = strrchr(salvage->region_path, '/');
+	struct stat dir;
+
+	if (fstat(salvage->dir_fd, &dir) < 0)
+		return salvage_fail(salvage, -errno, "%s", strerror(errno));
+	if (dir.st_dev != region->st_dev) {
+		free(salvage->dir);
+		salvage->dir = strndup(
+			salvage->region_path, slash ? (size_t)(slash - salvage->region_path) + 1 : 0);
+		if (!salvage->dir)
+			return salvage_fail(salvage, -ENOMEM, "out of memory");
+		*ret_fd = open(salvage->dir[0] ? salvage->dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	} else {
+		*ret_fd = fcntl(salvage->dir_fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return *ret_fd < 0 ? salvage_fail(salvage, -errno, "%s: %s", salvage->dir, strerror(errno)) : 0;
+}
+
+static int name_region(struct salvage *salvage, const struct stat *region)
+{
+	autoclose int dir_fd = -1;
+	int r = region_dir(salvage, region, &dir_fd);
+
+	drop_lz4_suffix(salvage);
+	return r ? r
+		 : salvage_commit(salvage, salvage->region_fd, dir_fd, salvage->names.final,
+			   salvage_seal_region, false, true);
+}
+
 static int in_place(struct salvage *salvage)
 {
 	struct stat read_file;
@@ -100,14 +135,9 @@ static int in_place(struct salvage *salvage)
 		r = make_whole(salvage, compressed);
 	if (r)
 		return r;
-	if (region)
-		drop_lz4_suffix(salvage);
-	return salvage_commit(salvage, region ? salvage->region_fd : salvage->dump_fd, salvage->dir_fd,
-		salvage->names.final,
-		compressed ? NULL
-		: region   ? salvage_seal_region
-			   : salvage_seal_dump,
-		false, true);
+	return region ? name_region(salvage, &read_file)
+		      : salvage_commit(salvage, salvage->dump_fd, salvage->dir_fd, salvage->names.final,
+				compressed ? NULL : salvage_seal_dump, false, true);
 }
 
 /* Opens the directory of @output; *ret_name is the name in it. */

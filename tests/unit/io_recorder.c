@@ -7,6 +7,7 @@
 
 static const char *const words[IO_NR_CALLS] = {
 	[IO_PWRITE] = "data",
+	[IO_FALLOCATE] = "release",
 	[IO_SYNC] = "sync",
 	[IO_SYNC_DIR] = "dir",
 	[IO_LINK] = "name",

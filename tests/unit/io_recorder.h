@@ -3,7 +3,7 @@
  * tests/unit/io_recorder.h - what calls a piece of code makes, in their order, and one of them made to fail:
  * dump/base/io.h's hook, told in short words.
  *
- * "data" a write, "sync", "dir" the sync of a directory, "name" a link, "remove" an unlink; repetitions are told
+ * "data" a write, "release" a fallocate, "sync", "dir" the sync of a directory, "name" a link, "remove" an unlink; repetitions are told
  * once, the sync of ranges and calls of other kinds not at all.  Any thread may make the calls.
  */
 #ifndef TESTS_UNIT_IO_RECORDER_H

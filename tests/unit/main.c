@@ -35,6 +35,7 @@ static Suite *(*const suites[])(void) = {
 	suite_salvage,
 	suite_quota,
 	suite_commit,
+	suite_salvage_kills,
 	suite_lz4_writer,
 	suite_lz4_reader,
 	suite_pagewalk,

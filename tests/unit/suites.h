@@ -31,6 +31,7 @@ Suite *suite_dump_output(void);
 Suite *suite_salvage(void);
 Suite *suite_quota(void);
 Suite *suite_commit(void);
+Suite *suite_salvage_kills(void);
 Suite *suite_lz4_writer(void);
 Suite *suite_lz4_reader(void);
 Suite *suite_options(void);
