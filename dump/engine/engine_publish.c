@@ -141,7 +141,10 @@ static int fail_step(struct dump_engine *engine, enum commit_step step, int erro
 	return 0;
 }
 
-/* What the dump replaces, in the order of commit.h: the file with the tables last.  Result: how many. */
+/*
+ * What the dump replaces, in the order of commit.h: the file with the tables last, and that is the dump itself if one of the
+ * names is its own.  Result: how many.
+ */
 static size_t list_removals(const struct dump_engine *engine, struct commit_removal removals[static 2])
 {
 	bool old = engine->plan == PLAN_REWRITE || engine->plan == PLAN_REMOVE_ONLY;
@@ -154,8 +157,8 @@ static size_t list_removals(const struct dump_engine *engine, struct commit_remo
 		removals[0] = region;
 		return 1;
 	}
-	removals[0] = engine->region_tables ? dump : region;
-	removals[1] = engine->region_tables ? region : dump;
+	removals[0] = engine->region_tables && old ? dump : region;
+	removals[1] = engine->region_tables && old ? region : dump;
 	return 2;
 }
 

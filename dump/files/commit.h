@@ -50,7 +50,8 @@ struct commit {
 	void *arg; /* of these three */
 	/*
 	 * In this order, and not beyond the first that cannot go: the file with the tables comes last, since the other
-	 * one alone would be taken for more than it is.  A name that is not there is no error.
+	 * one alone would be taken for more than it is.  The dump has them, if one of the names is its own.  A name that is
+	 * not there is no error.
 	 */
 	const struct commit_removal *removals;
 	size_t nr_removals;

@@ -18,19 +18,22 @@
 
 /*
  * The .partial files.  The one that has the tables goes last: the other one alone would be taken for more than it is, a
- * region for memory of which nothing was released.
+ * region for memory of which nothing was released.  When a name is one of the complete dump @fd, that is the one.
  */
-static size_t list_partials(const struct salvage *salvage, struct commit_removal removals[2])
+static size_t list_partials(const struct salvage *salvage, int fd, struct commit_removal removals[2])
 {
 	const struct commit_removal dump = {salvage->dir_fd, salvage->names.dump_partial, salvage->dump_fd};
 	const struct commit_removal region = {AT_FDCWD, salvage->region_path, salvage->region_fd};
+	struct stat st;
+	bool own = !fstat(fd, &st) && salvage_is_file(&st, salvage->dump_fd);
+	bool region_last = salvage->lz4 && !own;
 	size_t nr = 0;
 
-	if (salvage->lz4 && salvage->dump_fd >= 0)
+	if (region_last && salvage->dump_fd >= 0)
 		removals[nr++] = dump;
 	if (salvage->region_fd >= 0)
 		removals[nr++] = region;
-	if (!salvage->lz4 && salvage->dump_fd >= 0)
+	if (!region_last && salvage->dump_fd >= 0)
 		removals[nr++] = dump;
 	return nr;
 }
@@ -47,7 +50,7 @@ int salvage_commit(struct salvage *salvage, int fd, int dir_fd, const char *name
 		.seal = seal,
 		.arg = salvage,
 		.removals = removals,
-		.nr_removals = remove ? list_partials(salvage, removals) : 0,
+		.nr_removals = remove ? list_partials(salvage, fd, removals) : 0,
 		.is_copy = is_copy,
 	};
 	enum commit_step step;

@@ -123,6 +123,27 @@ int salvage_open_files(struct salvage *salvage)
 	return r;
 }
 
+/* Somebody else's memory must not get into this dump, nor be removed with it. */
+static int check_region(struct salvage *salvage)
+{
+	struct reader *region;
+	bool same;
+
+	if (salvage->reader->kind != READER_PARTIAL || salvage->region_fd < 0)
+		return 0;
+	if (!salvage->reader->has_region)
+		return salvage_fail(
+			salvage, -EINVAL, "%s: %s", salvage->region_path, salvage->reader->damage);
+	region = salvage_read_alone(salvage->region_fd);
+	/* no trailer: the host had no room for one */
+	same = !region || !region->has_trailer ||
+	       salvage_is_same_crash(&salvage->reader->trailer, &region->trailer);
+	reader_close(region);
+	return same ? 0
+		    : salvage_fail(
+			      salvage, -EINVAL, "%s: the region is of another VM", salvage->region_path);
+}
+
 /* It gets descriptors of its own. */
 int salvage_open_reader(struct salvage *salvage)
 {
@@ -142,10 +163,5 @@ int salvage_open_reader(struct salvage *salvage)
 	if (!salvage->reader->has_trailer)
 		return salvage_fail(salvage, -EINVAL, "no dump of minivmm's, or damaged: %s",
 			salvage->reader->damage[0] ? salvage->reader->damage : "it has no trailer");
-	/* somebody's else memory must not get into this dump, nor be removed with it */
-	if (salvage->reader->kind == READER_PARTIAL && salvage->region_fd >= 0 &&
-		!salvage->reader->has_region)
-		return salvage_fail(
-			salvage, -EINVAL, "%s: %s", salvage->region_path, salvage->reader->damage);
-	return 0;
+	return check_region(salvage);
 }

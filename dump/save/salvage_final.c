@@ -24,8 +24,7 @@ enum final {
 	FINAL_MIXED,    /* the dump, whole, but the region is of another one */
 };
 
-/* A reader of an open file, nothing beside it; NULL if it is no dump. */
-static struct reader *read_alone(int fd)
+struct reader *salvage_read_alone(int fd)
 {
 	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct reader *reader;
@@ -36,25 +35,29 @@ static struct reader *read_alone(int fd)
 	return reader;
 }
 
-/* True if both are files of one dump of one crash. */
-static bool belongs_to(const struct reader *final, const struct reader *partial)
+/* Files made before there were ids have none. */
+static bool has_id(const struct vmcore_trailer *trailer)
 {
-	const struct metadata *a = &final->metadata, *b = &partial->metadata;
+	static const uint8_t none[DUMP_ID_BYTES];
 
-	return final->has_trailer && partial->has_trailer &&
-	       !strcmp(final->trailer.name, partial->trailer.name) &&
-	       final->trailer.head == partial->trailer.head && final->trailer.ram == partial->trailer.ram &&
-	       !memcmp(final->trailer.segments, partial->trailer.segments,
-		       sizeof(partial->trailer.segments)) &&
-	       (!a->has_meta || !b->has_meta ||
-		       (a->meta.wall_ns == b->meta.wall_ns && a->meta.generation == b->meta.generation));
+	return memcmp(trailer->identity.id, none, sizeof(none)) != 0;
+}
+
+bool salvage_is_same_crash(const struct vmcore_trailer *a, const struct vmcore_trailer *b)
+{
+	if (has_id(a) || has_id(b))
+		return !memcmp(a->identity.id, b->identity.id, sizeof(a->identity.id));
+	return !strcmp(a->name, b->name) && a->head == b->head && a->ram == b->ram &&
+	       !memcmp(a->segments, b->segments, sizeof(b->segments));
 }
 
 /* 1: the open file is of that dump; 0: of another one; -1: it is not there or says nothing of itself. */
 static int is_of(const struct reader *final, int fd)
 {
-	struct reader *partial = read_alone(fd);
-	int same = partial && partial->has_trailer ? belongs_to(final, partial) : -1;
+	struct reader *partial = salvage_read_alone(fd);
+	int same = partial && partial->has_trailer
+			   ? salvage_is_same_crash(&final->trailer, &partial->trailer)
+			   : -1;
 
 	reader_close(partial);
 	return same;
@@ -63,7 +66,7 @@ static int is_of(const struct reader *final, int fd)
 static enum final look_at(struct salvage *salvage, int fd, const struct stat *st)
 {
 	bool own = salvage_is_file(st, salvage->dump_fd) || salvage_is_file(st, salvage->region_fd);
-	struct reader *final = read_alone(fd);
+	struct reader *final = salvage_read_alone(fd);
 	enum final what = own ? FINAL_FALSE : FINAL_OTHER;
 
 	if (final && final->kind == READER_COMPLETE && !final->damage[0]) {

@@ -77,6 +77,12 @@ int warn_unused salvage_open_files(struct salvage *salvage);
 /* A reader of what was opened. */
 int warn_unused salvage_open_reader(struct salvage *salvage);
 
+/* A reader of an open file, nothing beside it; NULL if it is no dump. */
+struct reader *salvage_read_alone(int fd);
+
+/* True if both are trailers of files of one crash: by their ids, or, if they are too old to have one, by name and layout. */
+bool salvage_is_same_crash(const struct vmcore_trailer *a, const struct vmcore_trailer *b);
+
 /* ---- names */
 
 /*

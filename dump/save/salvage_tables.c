@@ -138,6 +138,7 @@ int salvage_write_trailer(struct salvage *salvage, int fd)
 	trailer.size = sizeof(trailer);
 	trailer.flags &= ~VMCORE_FLAG_DURABLE;
 	trailer.flags |= dump_tail_is_shm(fd) ? 0 : VMCORE_FLAG_DURABLE; /* it gets no name before it is */
+	trailer.unreadable += salvage->unreadable / PAGE_SIZE_4K;
 	trailer.error = whole ? 0 : -ENODATA;
 	atomic_store_explicit(
 		&trailer.state, whole ? VMCORE_STATE_COMPLETE : VMCORE_STATE_FAILED, memory_order_relaxed);
