@@ -136,6 +136,7 @@ static const struct option options[] = {
 	{"crash-in-dump", "crash driver, 1: fault after half of it", parse_flag, FIELD(dump.crash_in_dump)},
 	{"hang-in-dump", "crash driver, 1: spin after half of it", parse_flag, FIELD(dump.hang_in_dump)},
 	{"delay", "milliseconds to wait before the scenario", parse_u64, FIELD(delay_ms)},
+	{"talk", "KiB of text to print before the scenario", parse_u64, FIELD(talk_kib)},
 };
 
 static const struct option *option_find(const char *key)

@@ -18,6 +18,7 @@ struct config {
 	uint64_t cpus;               /* at most so many are used */
 	uint64_t heartbeat_ms;       /* 0 = none */
 	uint64_t delay_ms;           /* before the scenario */
+	uint64_t talk_kib;           /* of text printed before the scenario */
 	uint64_t events;             /* 0: none is taken, and no memory that is added */
 	uint64_t await_mib;          /* of memory, before anything is filled */
 	uint64_t refill;             /* 0: a recovery fills nothing */

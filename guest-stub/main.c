@@ -54,6 +54,14 @@ static void delay(const struct config *config)
 	}
 }
 
+/* Lines of 64 bytes, for those who want to see where a console's output ends up. */
+static void talk(uint64_t kib)
+{
+	for (uint64_t i = 0; i < kib * 16; i++)
+		con_printf("stub: talk .............................................. %u\n",
+			(unsigned)(10000 + i % 10000));
+}
+
 void stub_main(uint64_t start_info)
 {
 	static struct config config;
@@ -82,6 +90,7 @@ void stub_main(uint64_t start_info)
 	fill_run(config.fills, config.nr_fills, config.seed, config.heartbeat_ms);
 	select_prepare(&config);
 	delay(&config);
+	talk(config.talk_kib);
 	con_printf("stub: scenario %s\n", scenario->name);
 	con_flush();
 	scenario->run(&config);

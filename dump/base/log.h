@@ -10,6 +10,7 @@
 #define DUMP_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -28,12 +29,15 @@ void log_set_prefix(const char *prefix);
  * log_set_patience - how long a line waits for a standard error that takes nothing (a terminal that was stopped,
  * a pipe that nobody reads), in ms; -1 (at first) = for ever.  After one that has waited in vain, lines are
  * dropped without waiting until it takes something again; a line then says how many.  Set before threads start.
- * It asks before it writes: a line longer than the room that a terminal has left still waits.
+ * Lines that cannot be written for another reason (a full disk) are counted too.
  */
 void log_set_patience(int ms);
 
 /* True if standard error takes something now, or no patience is set. */
 bool log_can_write(void);
+
+/* Writes @text as it is, for what is no line of its own.  False: not all of it, or nothing, was taken. */
+bool log_write_text(const char *text, size_t len);
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -14,6 +14,7 @@
 static Suite *(*const suites[])(void) = {
 	suite_cli,
 	suite_scenarios,
+	suite_stdio,
 	suite_dump,
 	suite_dump_cli,
 	suite_ctl,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,18 +62,75 @@ static int redirect(const char *path, int flags, int to)
 	return fd < 0 || dup2(fd, to) < 0 ? -errno : 0;
 }
 
-static _Noreturn void become(char *const argv[], const char *out, const char *err, pid_t parent)
+/* What a child is to have and be. */
+struct child {
+	char *const *argv;
+	const char *out, *err; /* files; NULL = fds */
+	const int *fds;
+	bool background;
+	pid_t parent;
+};
+
+static int take_files(const struct child *child)
+{
+	int err = redirect("/dev/null", O_RDONLY, STDIN_FILENO);
+
+	if (!err)
+		err = redirect(child->out, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, STDOUT_FILENO);
+	if (!err)
+		err = redirect(child->err, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, STDERR_FILENO);
+	return err;
+}
+
+/* The first terminal among @fds becomes this session's; another job has its foreground, if this is to be in the background. */
+static void take_terminal(const int *fds, bool background)
+{
+	int tty = -1;
+	pid_t other;
+
+	for (int i = 2; i >= 0; i--)
+		if (fds[i] >= 0 && isatty(fds[i]))
+			tty = fds[i];
+	if (tty < 0 || setsid() < 0 || ioctl(tty, TIOCSCTTY, 0) < 0 || !background)
+		return;
+	other = fork();
+	if (!other) {
+		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	setpgid(other, other);
+	signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(tty, other);
+	signal(SIGTTOU, SIG_DFL);
+}
+
+static int take_fds(const struct child *child)
+{
+	int high[3];
+
+	take_terminal(child->fds, child->background);
+	for (int i = 0; i < 3; i++) /* out of each other's way */
+		high[i] = child->fds[i] < 0 ? -1 : fcntl(child->fds[i], F_DUPFD, 10);
+	for (int i = 0; i < 3; i++)
+		if (high[i] < 0)
+			close(i);
+		else if (dup2(high[i], i) < 0)
+			return -errno;
+	return 0;
+}
+
+static _Noreturn void become(const struct child *child)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (!redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
-		!redirect(out, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, STDOUT_FILENO) &&
-		!redirect(err, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, STDERR_FILENO) &&
-		!prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == parent) {
+	if (!(child->fds ? take_fds(child) : take_files(child)) && !prctl(PR_SET_PDEATHSIG, SIGKILL) &&
+		getppid() == child->parent) {
 		close_range(STDERR_FILENO + 1, ~0u, 0);
-		execv(argv[0], argv);
+		execv(child->argv[0], child->argv);
 	}
 	_exit(STATUS_NO_EXEC);
 }
@@ -84,15 +142,17 @@ static int open_pidfd(pid_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
-int process_start(struct process *ret, char *const argv[], const char *out, const char *err)
+static int start(struct process *ret, struct child *child)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t pid;
 	int pidfd;
 
+	child->parent = getpid();
+	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		become(argv, out, err, parent);
+		become(child);
 	pidfd = open_pidfd(pid); /* not reaped yet, so the number is still this child's */
 	if (pidfd < 0) {
 		kill(pid, SIGKILL);
@@ -101,6 +161,16 @@ int process_start(struct process *ret, char *const argv[], const char *out, cons
 	}
 	*ret = (struct process){.pid = pid, .pidfd = pidfd};
 	return 0;
+}
+
+int process_start(struct process *ret, char *const argv[], const char *out, const char *err)
+{
+	return start(ret, &(struct child){.argv = argv, .out = out, .err = err});
+}
+
+int process_start_on(struct process *ret, char *const argv[], const int fds[3], bool background)
+{
+	return start(ret, &(struct child){.argv = argv, .fds = fds, .background = background});
 }
 
 int process_wait_gone(const struct process *process, int ms)

@@ -35,6 +35,12 @@ struct process {
 int process_start(struct process *ret, char *const argv[], const char *out, const char *err);
 
 /*
+ * process_start_on - the same with the descriptors @fds for standard input, output and error; -1: it is closed.  A terminal
+ * among them becomes that of a session of its own, in the background of it if @background.
+ */
+int process_start_on(struct process *ret, char *const argv[], const int fds[3], bool background);
+
+/*
  * process_wait - wait at most @ms for a child.
  * Result: its exit status, 128 + number of the signal that killed it, or -ETIMEDOUT.  After an end the
  * process is reaped and @process is empty.

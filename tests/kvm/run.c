@@ -194,7 +194,7 @@ void run_start(struct run *run, const struct guest *guest)
 	char config[300], events[300], out[300];
 	char *argv[] = {arg(minivmm_path), arg("run"), config, arg("--events"), events, arg("--console"),
 		run->console, NULL};
-	int err;
+	int err = 0;
 
 	run_prepare(run);
 	if (guest->dump_dir || guest->dir)
@@ -204,9 +204,15 @@ void run_start(struct run *run, const struct guest *guest)
 	snprintf(events, sizeof(events), "%s/events", run->dir);
 	snprintf(out, sizeof(out), "%s/stdout", run->dir);
 	write_config(run, guest, config);
-	err = event_log_open(&run->log, events);
+	if (guest->console)
+		argv[6] = arg(guest->console);
+	if (guest->events)
+		argv[4] = arg(guest->events);
+	else
+		err = event_log_open(&run->log, events);
 	if (!err)
-		err = process_start(&run->vmm, argv, out, run->err);
+		err = guest->fds ? process_start_on(&run->vmm, argv, guest->fds, guest->background)
+				 : process_start(&run->vmm, argv, out, run->err);
 	ck_assert_msg(!err, "cannot start %s: %s", minivmm_path, strerror(-err));
 }
 

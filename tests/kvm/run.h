@@ -63,6 +63,11 @@ struct guest {
 	const char *dir; /* of its RAM and its dumps, on tmpfs; NULL = minivmm's default for this guest */
 	const char *dump_dir; /* of its dumps alone; NULL = the same */
 	const char *more;     /* further lines of the file, with their [section]; NULL = none */
+	const int *
+		fds; /* standard input, output and error, -1 = closed; NULL = /dev/null and files of the run */
+	bool background;     /* a terminal among them has another job in its foreground */
+	const char *events;  /* event file; NULL = the run's own, which only then has a log */
+	const char *console; /* --console; NULL = a file of the run */
 };
 
 struct run {

@@ -25,5 +25,6 @@ Suite *suite_room(void);
 Suite *suite_rows(void);
 Suite *suite_salvage(void);
 Suite *suite_scenarios(void);
+Suite *suite_stdio(void);
 
 #endif /* TESTS_KVM_SUITES_H */

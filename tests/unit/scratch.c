@@ -61,6 +61,8 @@ void stderr_capture(void)
 	saved_stderr = dup(STDERR_FILENO);
 	captured = memfd_create("stderr", MFD_CLOEXEC);
 	ck_assert(saved_stderr >= 0 && captured >= 0);
+	/* the kernel does not keep two threads' lines apart here otherwise */
+	ck_assert_int_eq(fcntl(captured, F_SETFL, O_APPEND), 0);
 	ck_assert_int_eq(dup2(captured, STDERR_FILENO), STDERR_FILENO);
 }
 

@@ -383,6 +383,54 @@ START_TEST(a_standard_error_that_takes_nothing_holds_nobody_up_and_what_is_missi
 }
 END_TEST
 
+START_TEST(lines_that_a_full_disk_does_not_take_are_counted)
+{
+	int saved = dup(STDERR_FILENO), fds[2], full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n;
+
+	ck_assert(full >= 0 && !pipe2(fds, O_CLOEXEC));
+	ck_assert_int_eq(dup2(full, STDERR_FILENO), STDERR_FILENO);
+	for (int i = 0; i < 3; i++)
+		log_info("nobody hears this");
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO); /* there is room again */
+	log_info("and on it goes");
+	dup2(saved, STDERR_FILENO);
+	n = read(fds[0], text, sizeof(text) - 1);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	if (!strchr(text, '\n')[1]) { /* a pipe may give one line at a time */
+		ck_assert_int_gt(read(fds[0], text + n, sizeof(text) - 1 - (size_t)n), 0);
+	}
+	ck_assert_str_eq(text, "minivmm: warning: 3 lines are missing here\nminivmm: and on it goes\n");
+	close(full);
+}
+END_TEST
+
+START_TEST(a_terminal_that_is_stopped_with_some_room_left_holds_nobody_up)
+{
+	int saved = dup(STDERR_FILENO), keyboard = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), side;
+	uint64_t start;
+
+	if (keyboard < 0) {
+		printf("SKIP %s: there are no pseudo-terminals\n", __func__);
+		return;
+	}
+	ck_assert(!grantpt(keyboard) && !unlockpt(keyboard));
+	side = open(ptsname(keyboard), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_eq(dup2(side, STDERR_FILENO), STDERR_FILENO);
+	log_set_patience(20);
+	start = clock_mono_ns();
+	for (int i = 0; i < 200; i++) /* of every length, so that one meets too little room */
+		log_info("%*s", 1 + i * 7, "x");
+	log_set_patience(-1);
+	dup2(saved, STDERR_FILENO);
+	ck_assert_uint_lt(clock_mono_ns() - start, 3 * NSEC_PER_SEC);
+	close(side);
+	close(keyboard);
+}
+END_TEST
+
 START_TEST(logging_preserves_errno)
 {
 	close(STDERR_FILENO);
@@ -525,6 +573,8 @@ static TCase *log_case(void)
 	tcase_add_test(tc, lines_above_the_level_are_not_written);
 	tcase_add_test(tc, a_prefix_clears_the_line_that_a_progress_bar_stands_in);
 	tcase_add_test(tc, a_line_that_is_too_long_is_cut_and_still_ends);
+	tcase_add_test(tc, lines_that_a_full_disk_does_not_take_are_counted);
+	tcase_add_test(tc, a_terminal_that_is_stopped_with_some_room_left_holds_nobody_up);
 	tcase_add_test(tc, logging_preserves_errno);
 	tcase_add_test(
 		tc, a_standard_error_that_takes_nothing_holds_nobody_up_and_what_is_missing_is_counted);

@@ -46,7 +46,8 @@ static void setup(void)
 	scratch_init(&scratch);
 	irq = false;
 	irq_edges = 0;
-	ck_assert_int_eq(console_open(&console, scratch_path(&scratch, "out", output, sizeof(output))), 0);
+	ck_assert_int_eq(
+		console_open(&console, scratch_path(&scratch, "out", output, sizeof(output)), 0), 0);
 	bus_init(&ports, "port");
 	serial_init(&serial, &console, &generation, &stop, set_irq, &irq);
 	ck_assert_int_eq(serial_add(&serial, &ports, BASE), 0);

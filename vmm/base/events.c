@@ -3,15 +3,10 @@
 #include "vmm/base/events.h"
 
 #include "dump/base/io.h"
-#include "dump/base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A line under construction; what does not fit is left out whole (full). */
 struct line {
@@ -76,30 +71,38 @@ static void add_field(struct line *line, const struct event_field *field)
 	}
 }
 
+/* No VM is concerned: the number of the first one stands for none, as in "start". */
+static size_t say_lost(uint64_t count, char *buf, size_t size)
+{
+	return (size_t)snprintf(buf, size,
+		"{\"event\":\"lost\",\"ns\":%" PRIu64 ",\"generation\":0,\"count\":%" PRIu64 "}\n",
+		clock_mono_ns(), count);
+}
+
 int events_open(struct events *events, const char *path)
 {
-	*events = (struct events){.fd = -1};
+	*events = (struct events){0};
 	if (!path)
 		return 0;
-	events->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	return events->fd < 0 ? -errno : 0;
+	return outlet_open(&events->out, &(struct outlet_setup){.what = "event log",
+						 .unit = "events",
+						 .lines = true,
+						 .path = path,
+						 .size = EVENTS_BUFFER,
+						 .say_lost = say_lost});
 }
 
 void events_close(struct events *events)
 {
-	if (events->fd >= 0)
-		close(events->fd);
-	events->fd = -1;
+	outlet_close(&events->out);
 }
 
 void events_emit_at(struct events *events, const char *name, uint64_t ns, uint32_t generation,
 	const struct event_field *fields, size_t nr_fields)
 {
-	static _Atomic bool warned;
 	struct line line = {.len = 0};
-	int err;
 
-	if (events->fd < 0 && !events->listener)
+	if (!events->out.started && !events->listener)
 		return;
 	line.len = (size_t)snprintf(line.text, sizeof(line.text),
 		"{\"event\":\"%s\",\"ns\":%" PRIu64 ",\"generation\":%" PRIu32, name, ns, generation);
@@ -109,9 +112,5 @@ void events_emit_at(struct events *events, const char *name, uint64_t ns, uint32
 	line.text[line.len++] = '\n';
 	if (events->listener)
 		events->listener(events->opaque, line.text, line.len);
-	if (events->fd < 0)
-		return;
-	err = io_write_full(events->fd, line.text, line.len);
-	if (err && !atomic_exchange(&warned, true))
-		log_warn("event log: %s; events are lost from here on", strerror(-err));
+	outlet_put(&events->out, line.text, line.len);
 }

@@ -8,7 +8,9 @@
 #include "vmm/config/config.h"
 #include "vmm/base/exit_codes.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
 	{"run", "CFG [--set section.key=value]... [--events FILE] [--console FILE|stdio|none] [-v]",
@@ -55,10 +57,24 @@ static void print_help(void)
 #undef EXIT_CODE_HELP
 }
 
+/*
+ * A standard descriptor that is closed would be the next file that is opened: what is meant for the terminal would go
+ * into a dump, or to KVM.
+ */
+static bool open_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0 && open("/", O_PATH) < 0)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	if (!open_standard_fds())
+		return EXIT_HOST;
 	/* not for people: what dumper_spawn executes */
 	if (name && argc == 2 && !strcmp(name, DUMPER_COMMAND))
 		return dumper_main(DUMPER_SOCKET_FD);

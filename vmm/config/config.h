@@ -89,7 +89,8 @@ struct config {
 		uint64_t initial;    /* bytes; HANDOVER_EXPLICIT */
 	} recovery;
 	struct {
-		char *output; /* "stdio", "none" or a file */
+		char *output;       /* "stdio", "none" or a file */
+		uint64_t max_bytes; /* of that file, before it becomes OUTPUT.1; 0 = any */
 	} console;
 	struct config_disk disks[CONFIG_DISKS_MAX]; /* in the order of the file */
 	struct config_net nets[CONFIG_NETS_MAX];

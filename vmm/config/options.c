@@ -137,6 +137,10 @@ const struct config_option options[] = {
 
 	{FIELD(console, output), .type = OPTION_SINK, .fallback = "stdio",
 		.help = "console: stdio, none, or a file to append to"},
+	{FIELD(console, max_bytes), .type = OPTION_SIZE, .fallback = "64M", .min = 0,
+		.max = GIB(1024) * 1024,
+		.help = "a file that would grow over it becomes FILE.1, and a new one is begun; 0 = it "
+			"grows"},
 };
 const size_t nr_options = ARRAY_LEN(options);
 

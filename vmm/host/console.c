@@ -5,169 +5,117 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 
+#include "vmm/host/terminal.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-#define RING (CONSOLE_BUFFER + CONSOLE_RESERVE)
 #define KEY_ESCAPE 0x01 /* Ctrl-A, as in other VMMs */
+/* our choice: whoever brings minivmm to the foreground does not wait for it */
+#define FOREGROUND_NS (500 * NSEC_PER_MSEC)
 
-/* For atexit: the terminal must be usable again however the process ends. */
-static struct console *raw_console;
+/* ---- open ----------------------------------------------------------------------------------------- */
 
-static void restore_terminal(void)
+static int watch(const struct console *c, int fd)
 {
-	if (raw_console)
-		tcsetattr(raw_console->in_fd, TCSANOW, &raw_console->saved);
-	raw_console = NULL;
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(c->input_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* Writes the oldest bytes of the ring, without the lock.  Returns how many are done with. */
-static uint64_t write_out(struct console *c, uint64_t tail, uint64_t head)
+/* A terminal changes hands between jobs, and nothing tells: it is looked at now and then. */
+static int open_timer(struct console *c)
 {
-	uint64_t at = tail % RING;
-	uint64_t len = u64_min(head - tail, RING - at);
-	int err = io_write_full(c->out_fd, c->buffer + at, len);
+	struct itimerspec every = {.it_value = {.tv_nsec = (long)FOREGROUND_NS},
+		.it_interval = {.tv_nsec = (long)FOREGROUND_NS}};
 
-	if (err) {
-		log_warn("console: %s; its output is lost from here on", strerror(-err));
-		pthread_mutex_lock(&c->lock);
-		c->failed = true;
-		pthread_mutex_unlock(&c->lock);
-	}
-	return len;
+	c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (c->timer_fd < 0 || timerfd_settime(c->timer_fd, 0, &every, NULL) < 0)
+		return -errno;
+	return watch(c, c->timer_fd);
 }
 
-static void *writer_thread(void *opaque)
+/* Standard input, if it is something that can be waited for: no file, directory or /dev/null. */
+static int open_input(struct console *c)
 {
-	struct console *c = opaque;
-
-	pthread_mutex_lock(&c->lock);
-	for (;;) {
-		uint64_t tail = c->tail, head = c->head, done;
-
-		if (head == tail) {
-			if (c->quit)
-				break;
-			pthread_cond_wait(&c->filled, &c->lock);
-			continue;
-		}
-		if (c->failed) {
-			done = head - tail;
-		} else {
-			pthread_mutex_unlock(&c->lock);
-			done = write_out(c, tail, head);
-			pthread_mutex_lock(&c->lock);
-		}
-		c->tail += done;
-		pthread_cond_broadcast(&c->drained);
-	}
-	pthread_mutex_unlock(&c->lock);
-	return NULL;
-}
-
-static bool can_wait_for_input(int fd)
-{
+	bool terminal = isatty(STDIN_FILENO);
 	struct stat st;
-
-	return !fstat(fd, &st) && (isatty(fd) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
-}
-
-int console_open(struct console *c, const char *output)
-{
-	pthread_condattr_t attr;
 	int err;
 
+	if (fstat(STDIN_FILENO, &st) < 0 || (!terminal && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)))
+		return 0;
+	c->input_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->input_fd < 0)
+		return -errno;
+	c->in_fd = STDIN_FILENO;
+	err = watch(c, c->in_fd);
+	return err || !terminal ? err : open_timer(c);
+}
+
+static void close_input(struct console *c)
+{
+	if (c->timer_fd >= 0)
+		close(c->timer_fd);
+	if (c->input_fd >= 0)
+		close(c->input_fd);
+	c->in_fd = c->input_fd = c->timer_fd = -1;
+}
+
+static size_t say_lost(uint64_t count, char *buf, size_t size)
+{
+	return (size_t)snprintf(buf, size, "[%" PRIu64 " bytes of output are missing here]\n", count);
+}
+
+void console_init(struct console *c)
+{
 	memset(c, 0, sizeof(*c));
-	c->out_fd = -1;
-	c->in_fd = -1;
-	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->filled, NULL);
-	pthread_cond_init(&c->drained, &attr);
-	pthread_condattr_destroy(&attr);
+	c->in_fd = c->input_fd = c->timer_fd = -1;
+}
+
+int console_open(struct console *c, const char *output, uint64_t max_bytes)
+{
+	bool stdio = !strcmp(output, "stdio");
+	int err = 0;
+
+	console_init(c);
 	if (!strcmp(output, "none"))
 		return 0;
-	if (!strcmp(output, "stdio")) {
-		c->out_fd = STDOUT_FILENO;
-		if (can_wait_for_input(STDIN_FILENO))
-			c->in_fd = STDIN_FILENO;
-	} else {
-		c->out_fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-		if (c->out_fd < 0)
-			return -errno;
-	}
-	c->buffer = malloc(RING);
-	err = c->buffer ? -pthread_create(&c->thread, NULL, writer_thread, c) : -ENOMEM;
-	if (err) {
-		console_close(c);
-		return err;
-	}
-	c->started = true;
-	return 0;
+	if (stdio)
+		err = open_input(c);
+	if (!err)
+		err = outlet_open(&c->out, &(struct outlet_setup){.what = "console",
+						   .unit = "bytes of output",
+						   .path = stdio ? NULL : output,
+						   .fd = STDOUT_FILENO,
+						   .size = CONSOLE_BUFFER + CONSOLE_RESERVE,
+						   .max_bytes = max_bytes,
+						   .say_lost = say_lost});
+	if (err)
+		close_input(c);
+	return err;
 }
 
 void console_raw_mode(struct console *c)
 {
-	struct termios raw;
-
-	if (c->in_fd < 0 || !isatty(c->in_fd) || tcgetattr(c->in_fd, &c->saved) < 0)
+	if (c->timer_fd < 0)
 		return;
-	raw = c->saved;
-	/* keys go to the guest as they are; output processing stays, so that lines end properly */
-	raw.c_iflag &= ~(tcflag_t)(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
-	raw.c_lflag &= ~(tcflag_t)(ECHO | ICANON | IEXTEN | ISIG);
-	raw.c_cc[VMIN] = 1;
-	raw.c_cc[VTIME] = 0;
-	if (tcsetattr(c->in_fd, TCSANOW, &raw) < 0)
-		return;
-	c->raw = true;
-	raw_console = c;
-	atexit(restore_terminal);
-}
-
-static struct timespec deadline_in(uint64_t ns)
-{
-	uint64_t at = clock_mono_ns() + ns;
-
-	return (struct timespec){
-		.tv_sec = (time_t)(at / NSEC_PER_SEC), .tv_nsec = (long)(at % NSEC_PER_SEC)};
+	c->wants_raw = true;
+	(void)terminal_raw(c->in_fd); /* one that is not ours yet: console_read() tries again */
 }
 
 void console_flush(struct console *c, uint64_t timeout_ns)
 {
-	struct timespec deadline = deadline_in(timeout_ns);
-
-	if (!c->started)
-		return;
-	pthread_mutex_lock(&c->lock);
-	while (c->head != c->tail)
-		if (pthread_cond_timedwait(&c->drained, &c->lock, &deadline))
-			break;
-	pthread_mutex_unlock(&c->lock);
+	outlet_flush(&c->out, timeout_ns);
 }
 
-/* Copies into the ring what @limit allows.  Returns bytes taken. */
-static size_t put(struct console *c, const char *text, size_t len, uint64_t limit)
-{
-	uint64_t room = limit - u64_min(c->head - c->tail, limit);
-	size_t taken = (size_t)u64_min(len, room);
-
-	for (size_t i = 0; i < taken; i++)
-		c->buffer[(c->head + i) % RING] = text[i];
-	if (taken && c->head == c->tail)
-		pthread_cond_signal(&c->filled);
-	c->head += taken;
-	return taken;
-}
+/* ---- output --------------------------------------------------------------------------------------- */
 
 /* Pairs with the store before console_wake. */
 static bool is_set(const _Atomic bool *stop)
@@ -180,16 +128,14 @@ static void append(struct console *c, const char *text, size_t len, const _Atomi
 {
 	while (len) {
 		bool stopping = is_set(stop);
-		size_t taken = put(c, text, len, stopping ? RING : CONSOLE_BUFFER);
+		size_t taken = outlet_put_some(&c->out, text, len, stopping ? 0 : CONSOLE_RESERVE);
 
-		if (taken)
-			c->mid_line = text[taken - 1] != '\n';
 		text += taken;
 		len -= taken;
-		if (stopping)
+		if (len && (stopping || !outlet_await_room(&c->out))) {
+			outlet_lose(&c->out, text, len);
 			break;
-		if (len)
-			pthread_cond_wait(&c->drained, &c->lock);
+		}
 	}
 }
 
@@ -204,7 +150,7 @@ static void append_marked(
 		return;
 	if (generation != c->shown) {
 		n = snprintf(marker, sizeof(marker), "%s[generation %" PRIu32 "]\n",
-			c->mid_line ? "\n" : "", generation);
+			c->out.mid_line ? "\n" : "", generation);
 		c->shown = generation;
 		append(c, marker, (size_t)n, stop);
 	}
@@ -247,11 +193,11 @@ void console_write(
 {
 	bool first; /* nobody else's text is half written */
 
-	if (!c->started)
+	if (!c->out.started)
 		return;
-	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&c->out.lock);
 	while (c->busy && !is_set(stop))
-		pthread_cond_wait(&c->drained, &c->lock);
+		pthread_cond_wait(&c->out.drained, &c->out.lock);
 	first = !c->busy;
 	c->busy = true;
 	if (generation < c->newest) {
@@ -262,75 +208,68 @@ void console_write(
 	}
 	if (first) {
 		c->busy = false;
-		pthread_cond_broadcast(&c->drained);
+		pthread_cond_broadcast(&c->out.drained);
 	}
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&c->out.lock);
 }
 
 void console_close(struct console *c)
 {
 	static const _Atomic bool closing = true; /* nobody waits for room any more */
 
-	if (c->started) {
-		pthread_mutex_lock(&c->lock);
+	if (c->out.started) {
+		pthread_mutex_lock(&c->out.lock);
 		end_older_line(c, &closing);
-		pthread_mutex_unlock(&c->lock);
-		console_flush(c, NSEC_PER_SEC);
-		pthread_mutex_lock(&c->lock);
-		c->quit = true;
-		c->failed = true; /* a terminal that took nothing for a second gets no more */
-		pthread_cond_signal(&c->filled);
-		pthread_mutex_unlock(&c->lock);
-		/* the writer may hang in write(2) on a stopped terminal: wait for it only a moment */
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		now.tv_sec += 1;
-		if (pthread_timedjoin_np(c->thread, NULL, &now)) {
-			restore_terminal();
-			return; /* it still uses the buffer; the process ends anyway */
-		}
+		pthread_mutex_unlock(&c->out.lock);
+		outlet_close(&c->out);
 	}
-	if (c->raw)
-		restore_terminal();
-	if (c->out_fd > STDERR_FILENO)
-		close(c->out_fd);
-	free(c->buffer);
-	pthread_cond_destroy(&c->filled);
-	pthread_cond_destroy(&c->drained);
-	pthread_mutex_destroy(&c->lock);
-	c->started = false;
-	c->buffer = NULL;
-	c->out_fd = -1;
+	if (c->wants_raw)
+		terminal_restore();
+	c->wants_raw = false;
+	close_input(c);
 }
 
 void console_wake(struct console *c)
 {
-	if (!c->started)
+	if (!c->out.started)
 		return;
-	pthread_mutex_lock(&c->lock);
-	pthread_cond_broadcast(&c->drained);
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_lock(&c->out.lock);
+	pthread_cond_broadcast(&c->out.drained);
+	pthread_mutex_unlock(&c->out.lock);
 }
 
-int console_read(struct console *c, char *buf, size_t size)
-{
-	struct pollfd ready = {.fd = c->in_fd, .events = POLLIN};
-	int kept = 0;
-	ssize_t n;
+/* ---- input ---------------------------------------------------------------------------------------- */
 
-	if (c->in_fd < 0 || poll(&ready, 1, 0) <= 0)
-		return 0;
-	n = read(c->in_fd, buf, size);
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-	if (!n)
-		return -EPIPE;
-	for (ssize_t i = 0; i < n; i++) {
+/* True if keys may be read.  Watches a terminal while it is ours, and takes its mode then. */
+static bool may_read(struct console *c)
+{
+	uint64_t ticks;
+	bool ours;
+
+	if (c->timer_fd < 0)
+		return true;
+	if (read(c->timer_fd, &ticks, sizeof(ticks)) < 0)
+		ticks = 0; /* it was a key that woke us up */
+	ours = terminal_is_ours(c->in_fd);
+	if (ours && c->wants_raw && !terminal_is_raw())
+		(void)terminal_raw(c->in_fd);
+	if (ours && c->background)
+		c->background = watch(c, c->in_fd) < 0;
+	else if (!ours && !c->background)
+		c->background = !epoll_ctl(c->input_fd, EPOLL_CTL_DEL, c->in_fd, NULL);
+	return ours;
+}
+
+/* Takes the escape keys out of @buf.  Result: as of console_read(). */
+static int take_out_escapes(struct console *c, char *buf, size_t len)
+{
+	int kept = 0;
+
+	for (size_t i = 0; i < len; i++) {
 		bool after_escape = c->escape;
 
 		c->escape = false;
-		if (!c->raw || (buf[i] != KEY_ESCAPE && !after_escape))
+		if (buf[i] != KEY_ESCAPE && !after_escape)
 			buf[kept++] = buf[i];
 		else if (!after_escape)
 			c->escape = true;
@@ -340,4 +279,23 @@ int console_read(struct console *c, char *buf, size_t size)
 			buf[kept++] = buf[i]; /* Ctrl-A Ctrl-A types one */
 	}
 	return kept;
+}
+
+int console_read(struct console *c, char *buf, size_t size)
+{
+	struct pollfd ready = {.fd = c->in_fd, .events = POLLIN};
+	ssize_t n;
+
+	if (c->in_fd < 0 || !may_read(c) || poll(&ready, 1, 0) <= 0)
+		return 0;
+	n = read(c->in_fd, buf, size);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || !terminal_is_ours(c->in_fd)))
+		return 0;
+	if (n <= 0) {
+		int err = n < 0 ? -errno : -EPIPE;
+
+		close_input(c);
+		return err;
+	}
+	return terminal_is_raw() ? take_out_escapes(c, buf, (size_t)n) : (int)n;
 }

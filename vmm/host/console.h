@@ -10,19 +10,27 @@
  * follows that of another; the very first VM needs none.  The newest generation's bytes go out as they come,
  * so that a shell's prompt is seen; what an older one still says is collected and goes out by whole lines.
  *
- * A slow or stopped terminal holds back only a vCPU whose output fills the buffer, never the event
- * loop; and a vCPU that is to be stopped leaves its output in the buffer's reserve and goes.
+ * A slow terminal holds back only a vCPU whose output fills the buffer, never the event loop; and a vCPU that is to be
+ * stopped leaves its output in the buffer's reserve and goes.  One that takes nothing for a second, or that cannot be
+ * written at all, holds back nobody: what has no room is lost, counted, and told (vmm/base/outlet.h).
  *
- * Locks: lock guards the buffer; everything else is set before threads start.
+ *      stdin --+
+ *              +--> input_fd (epoll) --> event loop: console_read
+ *      timer --+    twice a second, if stdin is a terminal
+ *
+ * The terminal belongs to whoever is in its foreground: there minivmm changes its mode and reads keys, in the background
+ * it leaves it alone.  Its mode is given back whenever the process ends or is stopped, by whatever signal but SIGKILL
+ * and SIGSTOP.
+ *
+ * Locks: out.lock guards what is said to be guarded; everything else is set before threads start or is the event loop's.
  */
 #ifndef VMM_HOST_CONSOLE_H
 #define VMM_HOST_CONSOLE_H
 
 #include "dump/base/num.h"
+#include "vmm/base/outlet.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <termios.h>
 
 /* our choices: a burst of a kernel's boot messages; and one largest firmware console write */
 #define CONSOLE_BUFFER KIB(128)
@@ -31,24 +39,16 @@
 #define CONSOLE_LINE_MAX 256
 
 struct console {
-	int out_fd;           /* owned unless it is stdout; -1 = output is dropped */
-	int in_fd;            /* borrowed: stdin; -1 = no input */
-	bool raw;             /* the terminal's mode was changed */
-	struct termios saved; /* its mode before */
-	bool escape;          /* event loop only: Ctrl-A was the last key */
-	pthread_t thread;
-	bool started;
-	pthread_mutex_t lock;
-	pthread_cond_t filled;  /* the writer waits here */
-	pthread_cond_t drained; /* vCPUs and console_flush wait here */
-	char *buffer;           /* owned; guarded by lock: ring of CONSOLE_BUFFER + CONSOLE_RESERVE bytes */
-	uint64_t head, tail;    /* guarded by lock: bytes ever put in and ever written out */
-	bool busy;              /* guarded by lock: a text is half written, others wait */
-	bool quit;              /* guarded by lock */
-	bool failed;            /* guarded by lock: writing failed, output is dropped from here on */
-	uint32_t newest;        /* guarded by lock: newest generation that has written */
-	uint32_t shown;         /* guarded by lock: generation whose output stands at the end */
-	bool mid_line;          /* guarded by lock: that output does not end with a newline */
+	struct outlet out; /* not started = output is dropped */
+	int in_fd;         /* borrowed: stdin; -1 = no input */
+	int input_fd;      /* owned: readable when console_read() may find something; -1 = no input */
+	int timer_fd;      /* owned: when to look whose the terminal is; -1 = stdin is none */
+	bool wants_raw;    /* console_raw_mode() was called */
+	bool background;   /* the terminal is another job's: input_fd does not tell of its keys */
+	bool escape;       /* Ctrl-A was the last key */
+	bool busy;         /* guarded by lock: a text is half written, others wait */
+	uint32_t newest;   /* guarded by lock: newest generation that has written */
+	uint32_t shown;    /* guarded by lock: generation whose output stands at the end */
 	struct {
 		uint32_t generation;
 		size_t len;
@@ -56,32 +56,39 @@ struct console {
 	} older; /* guarded by lock: a line of an older generation that has no end yet */
 };
 
+/* A console that is not open: what console_close() accepts too. */
+void console_init(struct console *console);
+
 /*
- * console_open - @output: "stdio", "none" or a file to append to (created 0600).
+ * console_open - @output: "stdio", "none" or a file to append to (created 0600), which becomes OUTPUT.1 when it would
+ * grow over @max_bytes (0 = it may).
  * Errors: -errno.  Owner: console_close().
  */
-int warn_unused console_open(struct console *console, const char *output);
+int warn_unused console_open(struct console *console, const char *output, uint64_t max_bytes);
 
-/* Puts the terminal on stdin into raw mode, if there is one.  Undone by console_close and at exit. */
+/*
+ * Puts the terminal on stdin into raw mode, if there is one, as soon as it is ours.  Undone by console_close and
+ * whenever the process ends or stops.
+ */
 void console_raw_mode(struct console *console);
 
-/* Writes out what is buffered (for at most a second), restores the terminal. */
+/* Writes out what is buffered (as long as it is taken), restores the terminal. */
 void console_close(struct console *console);
 
 /*
  * console_write - append bytes of the VM @generation, in one piece.  Waits while another text is half written or the buffer
- * is full, until *@stop is true; then appends at once what the reserve holds.  Whoever sets *@stop
- * calls console_wake.  @stop may be NULL.
+ * is full, until *@stop is true; then appends at once what the reserve holds.  It does not wait for somebody who takes
+ * nothing.  Whoever sets *@stop calls console_wake.  @stop may be NULL.
  */
 void console_write(struct console *console, uint32_t generation, const char *text, size_t len,
 	const _Atomic bool *stop);
 void console_wake(struct console *console);
 
-/* Waits until everything is written out, at most @timeout_ns. */
+/* Waits until everything is written out, at most @timeout_ns, and no longer than it is taken. */
 void console_flush(struct console *console, uint64_t timeout_ns);
 
 /*
- * console_read - input from the terminal, without waiting; the escape keys are taken out.
+ * console_read - input, without waiting; the escape keys are taken out.  Call it when input_fd is readable.
  * Result: bytes put in @buf; 0 = none; -ECANCELED for Ctrl-A x; -EPIPE at the end of input.
  */
 int warn_unused console_read(struct console *console, char *buf, size_t size);

@@ -42,7 +42,7 @@ void job_report_progress(struct jobs *jobs, const struct dump_job *job)
 	len = snprintf(line, sizeof(line),
 		"\r\033[Kminivmm: generation %u: dumping [%s] %3" PRIu64 " %%  %" PRIu64 " MiB released",
 		job->generation, bar, percent, event->released >> 20);
-	if (len > 0 && log_can_write() && write(STDERR_FILENO, line, (size_t)len) > 0)
+	if (len > 0 && log_can_write() && log_write_text(line, (size_t)len))
 		jobs->progress_shown = true;
 }
 
@@ -50,7 +50,7 @@ void job_report_progress_end(struct jobs *jobs)
 {
 	static const char clear[] = "\r\033[K";
 
-	if (jobs->progress_shown && log_can_write() && write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0)
+	if (jobs->progress_shown && log_can_write() && log_write_text(clear, sizeof(clear) - 1))
 		jobs->progress_shown = false;
 	jobs->progress_ns = 0;
 }

@@ -37,8 +37,6 @@ static void handle_input(struct guest *guest)
 
 	if (n == -ECANCELED)
 		guest_stop(guest, "Ctrl-A x");
-	else if (n < 0)
-		epoll_ctl(guest->around.epoll_fd, EPOLL_CTL_DEL, guest->around.console.in_fd, NULL);
 	else if (n > 0 && guest->recovery.vm)
 		serial_input(&guest->recovery.vm->serial, keys, (size_t)n);
 }
@@ -70,7 +68,7 @@ static void handle_ready_fd(struct guest *guest, int fd)
 		handover_grant(&guest->handover, guest->recovery.vm);
 	} else if (fd == guest->handover.dumps_fd) {
 		handover_dump_removed(&guest->handover, guest->recovery.vm);
-	} else if (fd == guest->around.console.in_fd) {
+	} else if (fd == guest->around.console.input_fd) {
 		handle_input(guest);
 	} else if (fd == guest->control.epoll_fd) {
 		control_dispatch(&guest->control);

@@ -25,9 +25,6 @@ void surroundings_init(struct surroundings *around, const struct config *config)
 {
 	*around = (struct surroundings){.config = config,
 		.kvm.fd = -1,
-		.console.out_fd = -1,
-		.console.in_fd = -1,
-		.events.fd = -1,
 		.dir_fd = -1,
 		.lock_fd = -1,
 		.dump_dir_fd = -1,
@@ -35,6 +32,7 @@ void surroundings_init(struct surroundings *around, const struct config *config)
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.notify_fd = -1};
+	console_init(&around->console);
 }
 
 int surroundings_watch(const struct surroundings *around, int fd)
@@ -52,9 +50,13 @@ static int block_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 	sigaddset(ret, SIGHUP);
 	sigaddset(ret, SIGUSR1);
-	/* a pipe without a reader, a file at its limit (RLIMIT_FSIZE): results of calls, not the end */
+	/*
+	 * A pipe without a reader, a file at its limit (RLIMIT_FSIZE): results of calls, not the end.  A job in the
+	 * background that writes to its terminal, or reads from it just after it has left the foreground, goes on.
+	 */
 	if (pthread_sigmask(SIG_BLOCK, ret, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-		signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGTTOU, SIG_IGN) == SIG_ERR ||
+		signal(SIGTTIN, SIG_IGN) == SIG_ERR)
 		return -EINVAL;
 	return 0;
 }
@@ -73,8 +75,8 @@ static int open_loop(struct surroundings *around, const sigset_t *signals)
 		err = surroundings_watch(around, around->signal_fd);
 	if (!err)
 		err = surroundings_watch(around, around->notify_fd);
-	if (!err && around->console.in_fd >= 0)
-		err = surroundings_watch(around, around->console.in_fd);
+	if (!err && around->console.input_fd >= 0)
+		err = surroundings_watch(around, around->console.input_fd);
 	return err;
 }
 
@@ -188,7 +190,7 @@ int surroundings_open(struct surroundings *around, const char *events_path)
 		log_error("%s", why);
 		return EXIT_NO_KVM;
 	}
-	err = console_open(&around->console, config->console.output);
+	err = console_open(&around->console, config->console.output, config->console.max_bytes);
 	if (err) {
 		log_error("[console] output: %s: %s", config->console.output, strerror(-err));
 		return EXIT_HOST;
