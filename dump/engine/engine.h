@@ -52,4 +52,10 @@ int warn_unused dump_engine_announce(
  */
 uint64_t dump_engine_in_flight(const struct dump_options *options, uint64_t ram);
 
+/*
+ * dump_engine_space - bytes that must be free on the file system of @dir_fd for the dump of @record, which is valid, to
+ * begin there: what dump_engine_run() asks for, to a page or so.  0 for a dump that stays where the memory is.
+ */
+uint64_t dump_engine_space(const struct dump_record *record, int region_fd, int dir_fd);
+
 #endif /* DUMP_ENGINE_ENGINE_H */

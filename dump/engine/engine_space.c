@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -17,12 +18,12 @@
 #define ROOMS_BYTES MIB(12)
 
 /* Bytes of head and tables. */
-static uint64_t overhead(const struct dump_engine *engine)
+static uint64_t overhead(const struct dump_layout *layout, uint64_t chunk, size_t notes, size_t nr_more)
 {
-	struct vmcore_places places = vmcore_places(&engine->layout, engine->chunk);
+	struct vmcore_places places = vmcore_places(layout, chunk);
 
-	return u64_align_up(VMCORE_HEADERS_MAX + engine->head.nr_more * sizeof(Elf64_Phdr), PAGE_SIZE_4K) +
-	       u64_align_up(engine->head.notes.bytes, PAGE_SIZE_4K) + PAGE_SIZE_4K +
+	return u64_align_up(VMCORE_HEADERS_MAX + nr_more * sizeof(Elf64_Phdr), PAGE_SIZE_4K) +
+	       u64_align_up(notes, PAGE_SIZE_4K) + PAGE_SIZE_4K +
 	       u64_align_up(places.bitmap_bytes, PAGE_SIZE_4K) +
 	       u64_align_up(places.progress_bytes, PAGE_SIZE_4K) + PAGE_SIZE_4K;
 }
@@ -46,14 +47,35 @@ uint64_t dump_engine_in_flight(const struct dump_options *options, uint64_t ram)
  * Bytes that a dump in @dir_fd needs at most.  On the region's file system releasing gives back what
  * copying takes, but for the chunks in flight; elsewhere it is all the memory that the guest touched.
  */
-static uint64_t space_needed(const struct dump_engine *engine, int dir_fd)
+static uint64_t space_of_memory(const struct dump_options *options, uint64_t ram, int region_fd, int dir_fd)
 {
-	uint64_t in_flight = chunks_in_flight(&engine->record->options, engine->layout.ram);
 	struct stat region, dir;
 
-	if (fstat(engine->region_fd, &region) || fstat(dir_fd, &dir) || region.st_dev == dir.st_dev)
-		return in_flight + overhead(engine);
-	return u64_min(io_stat_bytes(&region), engine->layout.ram) + overhead(engine);
+	if (fstat(region_fd, &region) || fstat(dir_fd, &dir) || region.st_dev == dir.st_dev)
+		return chunks_in_flight(options, ram);
+	return u64_min(io_stat_bytes(&region), ram);
+}
+
+uint64_t dump_engine_space(const struct dump_record *record, int region_fd, int dir_fd)
+{
+	const struct dump_options *options = &record->options;
+	struct vmcore_notes notes = {0};
+	uint64_t space;
+
+	if (dump_strategies[options->strategy].in_place)
+		return 0;
+	if (vmcore_notes_create(record, &notes))
+		notes.bytes = 0;
+	space = space_of_memory(options, record->layout.ram, region_fd, dir_fd) +
+		overhead(&record->layout, options->chunk, notes.bytes, 0);
+	free(notes.buf);
+	return space;
+}
+
+static uint64_t space_needed(const struct dump_engine *engine, int dir_fd)
+{
+	return space_of_memory(&engine->record->options, engine->layout.ram, engine->region_fd, dir_fd) +
+	       overhead(&engine->layout, engine->chunk, engine->head.notes.bytes, engine->head.nr_more);
 }
 
 /* What a directory lacks; 0 = there is room. */

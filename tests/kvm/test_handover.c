@@ -259,9 +259,9 @@ START_TEST(what_the_budget_does_not_cover_is_said_and_the_service_comes_up)
 END_TEST
 
 static const char *const tight[] = {
-	"[recovery]\novercommit = allow\nreserve = 16M",
+	"[dump]\nrotate = no\n[recovery]\novercommit = allow\nreserve = 16M",
 	/* a budget that the tmpfs cannot hold */
-	"[recovery]\novercommit = allow\nreserve = 64M",
+	"[dump]\nrotate = no\n[recovery]\novercommit = allow\nreserve = 64M",
 };
 
 START_TEST(on_a_tmpfs_that_is_too_small_it_waits_instead_of_failing)

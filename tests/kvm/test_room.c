@@ -165,6 +165,88 @@ static void salvage_to(struct run *run, const char *disk, unsigned flags)
 	unlink(file);
 }
 
+START_TEST(the_fallback_directory_has_limits_of_its_own)
+{
+	char small[256], disk[256], more[512];
+	struct run run;
+
+	NEEDS_KVM();
+	if (!make_dirs(small, disk, sizeof(small), __func__))
+		return;
+	snprintf(more, sizeof(more),
+		"[dump]\nmax_count = 1\nfallback_dir = %s\nfallback_max_count = 2\n[recovery]\nmax = "
+		"10\nbackoff = 0",
+		disk);
+	run_start(&run, &(struct guest){.cmdline = CRASHING, .dump_dir = small, .more = more});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "dump-done", CRASHES);
+	run_count(&run, "dump-fallback", CRASHES);
+	snprintf(run.dump_dir, sizeof(run.dump_dir), "%s", disk);
+	run_assert(&run, run_files(&run, ".vmcore", NULL, 0) == 2, "%u dumps are there, not 2",
+		run_files(&run, ".vmcore", NULL, 0));
+	judge_kept(&run, &(struct quota){.first = CRASHES - 2, .last = CRASHES - 1});
+	run_finish(&run);
+}
+END_TEST
+
+/* ---- the service comes first ---------------------------------------------------------------------- */
+
+START_TEST(a_new_dump_that_does_not_fit_leaves_the_old_one)
+{
+	char small[256], old[512], other[512];
+	struct run run;
+
+	NEEDS_KVM();
+	if (!private_tmpfs(small, sizeof(small), "size=24M")) {
+		print_skip(__func__, "this user may not mount a tmpfs");
+		return;
+	}
+	/* the second VM has touched more than there is room for */
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref fill=pattern:20",
+				.recovery = "scenario=panic-call fill=pattern:70 generations=2",
+				.dump_dir = small,
+				.more = "[dump]\nmax_count = 1\nrotate = yes\n[recovery]\nconcurrent = no\n"
+					"backoff = 0"});
+	run_ends(&run, CODE_DUMP);
+	run_count(&run, "dump-done", 1);
+	run_event(&run, "dump-failed", 1);
+	find_final(&run, 0, old, sizeof(old));
+	judge_dump(&run, old, &(struct claim){.generation = 0});
+	snprintf(run.dump_dir, sizeof(run.dump_dir), "/dev/shm/minivmm/%s", run.name);
+	run_assert(&run, run_files(&run, ".region.partial", other, sizeof(other)) == 1,
+		"the newest crash was not kept");
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(a_service_that_crashes_again_and_again_comes_back_whatever_dumps_there_are)
+{
+	static const char *const dumps[] = {
+		"strategy = vmapp", "strategy = vmapp\nmax_count = 0", "strategy = remap\nmax_count = 0"};
+	char dir[256], more[256], err[1 << 16];
+	struct run run;
+
+	NEEDS_KVM();
+	/* room for two VMs and a dump */
+	if (!private_tmpfs(dir, sizeof(dir), "size=160M")) {
+		print_skip(__func__, "this user may not mount a tmpfs");
+		return;
+	}
+	snprintf(more, sizeof(more), "[dump]\n%s\n[recovery]\nmax = 20\nbackoff = 0", dumps[_i]);
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=panic-call delay=100 fill=pattern:40 generations=10",
+			.dir = dir,
+			.more = more});
+	run_ends(&run, CODE_OK);
+	run_count(&run, "crash", 10);
+	run_event(&run, "ready", 10);
+	run_count(&run, "handover-blocked", 0);
+	read_file(run.err, err, sizeof(err));
+	run_assert(&run, strstr(err, "removed the old dump"), "it does not say which dumps went");
+	run_finish(&run);
+}
+END_TEST
+
 static const char *const fallbacks[] = {"", "compress = lz4", "select = zero,pages"};
 #define NR_FALLBACKS ((int)(sizeof(fallbacks) / sizeof(fallbacks[0])))
 
@@ -268,8 +350,13 @@ Suite *suite_room(void)
 	tcase_add_loop_test(tcase,
 		a_dump_without_room_lands_in_the_fallback_directory_and_the_event_says_so, 0, NR_FALLBACKS);
 	tcase_add_test(tcase, without_room_anywhere_the_dead_memory_is_kept_and_can_be_salvaged);
+	tcase_add_test(tcase, the_fallback_directory_has_limits_of_its_own);
 	tcase_add_loop_test(tcase, a_guest_that_dumps_into_a_directory_without_room_loses_nothing, 0, 2);
 	tcase_add_loop_test(
 		tcase, a_dump_that_is_the_memory_itself_cannot_lie_on_another_file_system, 0, 2);
+	tcase = run_tcase(suite, "service first");
+	tcase_add_test(tcase, a_new_dump_that_does_not_fit_leaves_the_old_one);
+	tcase_add_loop_test(
+		tcase, a_service_that_crashes_again_and_again_comes_back_whatever_dumps_there_are, 0, 3);
 	return suite;
 }

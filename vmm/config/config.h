@@ -57,22 +57,24 @@ struct config {
 	} vm;
 	struct {
 		bool enabled;
-		char *dir;               /* of published dumps */
-		uint64_t huge_pages;     /* index into huge_pages_names: auto, off */
-		uint64_t strategy;       /* index into dump_strategies[] */
-		uint64_t select;         /* bit n = dump_selectors[n]: dump/record/choices.h */
-		uint64_t chunk;          /* bytes */
-		uint64_t max_count;      /* complete dumps kept in dump.dir; 0 = any number */
-		uint64_t max_bytes;      /* of memory or disk behind them; 0 = any */
-		bool rotate;             /* the oldest make room */
-		uint64_t guest_timeout;  /* ns that a guest may take to dump by itself */
-		uint64_t workers;        /* 0 = chosen by the dumper */
-		uint64_t compress;       /* index into dump_sinks[] */
-		uint64_t compress_level; /* acceleration of LZ4 */
-		uint64_t order;          /* enum dump_order */
-		bool virtual;            /* a Linux kernel's addresses in the program headers */
-		char *fallback_dir;      /* for a dump that has no room in dir; "" = none */
-		uint64_t stall_timeout;  /* ns without a word from the dumper; 0 = wait for ever */
+		char *dir;                   /* of published dumps */
+		uint64_t huge_pages;         /* index into huge_pages_names: auto, off */
+		uint64_t strategy;           /* index into dump_strategies[] */
+		uint64_t select;             /* bit n = dump_selectors[n]: dump/record/choices.h */
+		uint64_t chunk;              /* bytes */
+		uint64_t max_count;          /* dumps kept in dump.dir; 0 = any number */
+		uint64_t max_bytes;          /* of memory or disk behind them; 0 = any */
+		uint64_t rotate;             /* enum rotate */
+		uint64_t guest_timeout;      /* ns that a guest may take to dump by itself */
+		uint64_t workers;            /* 0 = chosen by the dumper */
+		uint64_t compress;           /* index into dump_sinks[] */
+		uint64_t compress_level;     /* acceleration of LZ4 */
+		uint64_t order;              /* enum dump_order */
+		bool virtual;                /* a Linux kernel's addresses in the program headers */
+		char *fallback_dir;          /* for a dump that has no room in dir; "" = none */
+		uint64_t fallback_max_count; /* the same two for dump.fallback_dir */
+		uint64_t fallback_max_bytes;
+		uint64_t stall_timeout; /* ns without a word from the dumper; 0 = wait for ever */
 	} dump;
 	struct {
 		bool enabled;
@@ -102,6 +104,9 @@ struct config {
 
 /* Values of dump.huge_pages */
 enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_OFF };
+
+/* Values of dump.rotate: which dumps may go for a new one, or for memory that a VM waits for */
+enum rotate { ROTATE_NONE, ROTATE_COMPLETE, ROTATE_ALL };
 
 /* Values of recovery.handover */
 enum handover_kind { HANDOVER_GATED, HANDOVER_EXPLICIT, HANDOVER_NONE };

@@ -32,6 +32,14 @@ static const char *huge_pages_name(size_t index)
 	return index < ARRAY_LEN(names) ? names[index] : NULL;
 }
 
+static const char *rotate_name(size_t index)
+{
+	static const char *const names[] = {
+		[ROTATE_NONE] = "no", [ROTATE_COMPLETE] = "yes", [ROTATE_ALL] = "all"};
+
+	return index < ARRAY_LEN(names) ? names[index] : NULL;
+}
+
 static const char *handover_name(size_t index)
 {
 	static const char *const names[] = {
@@ -81,12 +89,13 @@ const struct config_option options[] = {
 		.help = "which pages belong in the dump: all, or some of the others, separated by commas"},
 	{FIELD(dump, chunk), .type = OPTION_SIZE, .fallback = "2M", .min = KIB(64), .max = GIB(1),
 		.power_of_two = true, .help = "unit of dumping and of giving memory back"},
-	{FIELD(dump, max_count), .type = OPTION_UINT, .fallback = "0", .min = 0, .max = 1000000,
-		.help = "complete dumps that dump.dir may hold; 0 = any number"},
+	{FIELD(dump, max_count), .type = OPTION_UINT, .fallback = "16", .min = 0, .max = 1000000,
+		.help = "dumps of this guest that dump.dir may hold; 0 = any number"},
 	{FIELD(dump, max_bytes), .type = OPTION_SIZE, .fallback = "0", .min = 0, .max = GIB(1024) * 1024,
-		.help = "memory or disk that complete dumps in dump.dir may occupy; 0 = any"},
-	{FIELD(dump, rotate), .type = OPTION_BOOL, .fallback = "no",
-		.help = "remove the oldest dumps when a new one has no room by max_count or max_bytes"},
+		.help = "memory or disk that they may occupy; 0 = any"},
+	{FIELD(dump, rotate), .type = OPTION_CHOICE, .fallback = "yes", .choice = rotate_name,
+		.help = "what goes when a new dump has no room, or a VM waits for memory: yes: the oldest "
+			"complete dumps; all: unfinished ones too, but for the newest; no: nothing"},
 	{FIELD(dump, guest_timeout), .type = OPTION_DURATION, .fallback = "30s", .min = NSEC_PER_MSEC,
 		.max = DURATION_MAX,
 		.help = "time that a guest may take to dump by itself (hypercall, addmem)"},
@@ -102,6 +111,10 @@ const struct config_option options[] = {
 		.help = "acceleration of LZ4: 1 compresses best, more is faster"},
 	{FIELD(dump, fallback_dir), .type = OPTION_PATH,
 		.help = "directory for a dump that has no room in dump.dir (default: none)"},
+	{FIELD(dump, fallback_max_count), .type = OPTION_UINT, .fallback = "0", .min = 0, .max = 1000000,
+		.help = "as dump.max_count, of dump.fallback_dir"},
+	{FIELD(dump, fallback_max_bytes), .type = OPTION_SIZE, .fallback = "0", .min = 0,
+		.max = GIB(1024) * 1024, .help = "as dump.max_bytes, of dump.fallback_dir"},
 	{FIELD(dump, stall_timeout), .type = OPTION_DURATION, .fallback = "10s", .min = 0,
 		.max = DURATION_MAX,
 		.help = "time without progress after which the dumper is replaced; 0 = never"},

@@ -137,6 +137,7 @@ static void handle_event(struct jobs *jobs, const struct dumper_event *event)
 		jobs_unlock(job);
 		job_report_done(jobs, job);
 		jobs_finish(jobs, job, false);
+		jobs_trim(jobs, job);
 		jobs_submit(jobs);
 		break;
 	case DUMPER_FAILED:

@@ -85,10 +85,16 @@ struct dump_job *jobs_add(struct jobs *jobs, struct vm *vm, const struct vm_end 
 void jobs_announce(struct jobs *jobs, struct dump_job *job, int dump_fd);
 
 /*
- * Makes room for @job by dump.max_count and dump.max_bytes (job_quota.c), or has it wait for some (awaits_room).
- * False: there is none, the job has been given up.
+ * Makes room for @job by dump.max_count, dump.max_bytes and what the file system has (job_quota.c), or has it wait for
+ * some (awaits_room).  False: there is none, the job has been given up.
  */
 bool warn_unused jobs_check_quota(struct jobs *jobs, struct dump_job *job);
+
+/*
+ * jobs_free_memory - a VM waits for memory that dumps hold: the oldest that may go by dump.rotate does so.
+ * Result: one has gone (logged).
+ */
+bool jobs_free_memory(struct jobs *jobs);
 
 /* Gives every waiting job to the dumper, starting one if there is none.  A job that no dumper can take is given up. */
 void jobs_submit(struct jobs *jobs);
@@ -158,6 +164,9 @@ void jobs_give_up(struct jobs *jobs, struct dump_job *job, const char *why);
 
 /* Nobody works on @job any more: its memory is given back, what it is to leave stays; it is over (job_cancel.c). */
 void jobs_cancelled(struct jobs *jobs, struct dump_job *job);
+
+/* The dump of @job is there: older ones go, if the limits say so (job_quota.c). */
+void jobs_trim(struct jobs *jobs, const struct dump_job *job);
 
 /* job_report.c */
 void job_report_progress(struct jobs *jobs, const struct dump_job *job);

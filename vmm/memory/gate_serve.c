@@ -246,6 +246,8 @@ void *gate_thread(void *opaque)
 		if (fds[2].revents)
 			drain(gate->watch_fd);
 		pthread_mutex_lock(&gate->lock);
+		if (fds[2].revents)
+			gate->blocked = false; /* if it still is, that is news: another dump may go */
 		while (uffd_next_fault(gate->uffd, &address) == 1)
 			handle_fault(gate, address);
 		serve(gate);

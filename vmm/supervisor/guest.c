@@ -88,7 +88,7 @@ static void event_loop(struct guest *guest)
 		vm_reports_check_dying(guest);
 		deadlines_check(guest);
 		recovery_check(guest);
-		handover_check(&guest->handover, guest->recovery.vm);
+		handover_check(&guest->handover, &guest->jobs, guest->recovery.vm);
 		recovery_prepare(guest);
 		jobs_retire(&guest->jobs);
 	}

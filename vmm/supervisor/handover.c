@@ -183,9 +183,15 @@ static void report_uncovered(uint32_t generation, uint64_t uncovered)
 
 static void report_blocked(struct handover *handover, uint32_t generation)
 {
-	log_warn("generation %u: waits for memory that dumps keep: remove one (minivmm dump rm), or set "
-		 "recovery.overcommit = allow",
-		generation);
+	const struct config *config = handover->around->config;
+	bool wait = config->recovery.overcommit == OVERCOMMIT_WAIT;
+
+	log_warn(
+		"generation %u: waits for memory that dumps or others keep in %s: remove one (minivmm dump "
+		"rm)%s%s",
+		generation, config->vm.memory_dir,
+		!wait && config->dump.rotate == ROTATE_NONE ? ", or set dump.rotate = yes" : "",
+		wait ? ", or set recovery.overcommit = allow" : "");
 	EVENT(handover->events, "handover-blocked", generation);
 }
 
@@ -290,7 +296,7 @@ static void report_over(struct handover *handover, const struct vm *vm, const st
 		(double)report->waited_ns / (double)NSEC_PER_MSEC, report->waits);
 }
 
-void handover_check(struct handover *handover, const struct vm *running)
+void handover_check(struct handover *handover, struct jobs *jobs, const struct vm *running)
 {
 	struct gate_report report;
 
@@ -301,7 +307,10 @@ void handover_check(struct handover *handover, const struct vm *running)
 		report_over(handover, running, &report);
 		break;
 	case GATE_BLOCKED:
-		report_blocked(handover, report.generation);
+		/* the oldest dump goes, unless the operator would rather have the VM wait */
+		if (handover->around->config->recovery.overcommit == OVERCOMMIT_WAIT ||
+			!jobs_free_memory(jobs))
+			report_blocked(handover, report.generation);
 		break;
 	}
 }

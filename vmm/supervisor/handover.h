@@ -75,7 +75,7 @@ void handover_dump_removed(struct handover *handover, struct vm *running);
 /* How much of its memory @vm, which runs, has by now, and whether it waits for more. */
 void handover_look(struct handover *handover, const struct vm *vm, uint64_t *ret_granted, bool *ret_waits);
 
-/* Says what the gate has to say. */
-void handover_check(struct handover *handover, const struct vm *running);
+/* Says what the gate has to say.  Where @running waits for memory, @jobs gives up old dumps for it (dump.rotate). */
+void handover_check(struct handover *handover, struct jobs *jobs, const struct vm *running);
 
 #endif /* VMM_SUPERVISOR_HANDOVER_H */
