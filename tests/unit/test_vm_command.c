@@ -67,7 +67,7 @@ static void setup(void)
 	ck_assert_int_eq(vcpu_kick_init(), 0);
 	vm = calloc(1, sizeof(*vm));
 	ck_assert_ptr_nonnull(vm);
-	ck_assert_int_eq(console_open(&console, "none"), 0);
+	ck_assert_int_eq(console_open(&console, "none", 0), 0);
 	shared = (struct vm_shared){.console = &console};
 	vm->shared = &shared;
 	pthread_mutex_init(&vm->lock, NULL);
