@@ -182,7 +182,7 @@ check: ## install what is missing, build, run every test (under 15 minutes)
 
 .PHONY: check-long
 check-long: ## the same with 200 kills at random moments, 1000 crashes in a row and larger guests
-	@LINUX_SUITES=all SALVAGE_KILLS=200 DISK_PANICS=100 NET_MB=100 LINUX_KERNELS="6.1 6.12" HANDOVER_CYCLES=1000 VMCORES="6.1 6.12" CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 \
+	@UNIT_TESTS_LONG=1 LINUX_SUITES=all SALVAGE_KILLS=200 DISK_PANICS=100 NET_MB=100 LINUX_KERNELS="6.1 6.12" HANDOVER_CYCLES=1000 VMCORES="6.1 6.12" CONFORMANCE_SCALE=4 NESTED_SUITES=all NESTED_LIMIT=14400 \
 		$(MAKE) check
 
 .PHONY: check-unit

@@ -66,6 +66,7 @@ enum io_call {
 	IO_SYNC_RANGE,
 	IO_SYNC_DIR,
 	IO_UNLINK,
+	IO_STORE, /* into a table that is a mapping of its file: cannot fail, but a kill can come before it */
 	IO_NR_CALLS
 };
 extern int (*io_test_hook)(enum io_call call, size_t *len);

@@ -17,20 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What engine_save_selection() saved, for an engine that goes on with what another one had selected. */
-static void load_selection(struct dump_engine *engine)
-{
-	const struct vmcore_trailer *trailer = engine->tail.trailer;
-	uint64_t pages = engine->layout.ram / PAGE_SIZE_4K;
-
-	engine->selection.distrusted = trailer->distrusted & ((1u << VMCORE_SELECTORS_MAX) - 1);
-	for (size_t i = 0; i < VMCORE_SELECTORS_MAX; i++)
-		engine->selection.excluded[i] = u64_min(trailer->excluded[i], pages);
-	for (size_t i = 0; i < LINUX_REASONS; i++)
-		engine->selection.reasons[i] = u64_min(trailer->reasons[i], pages);
-	memcpy(engine->selection.distrust, trailer->distrust, sizeof(engine->selection.distrust) - 1);
-}
-
 /* Decides which pages belong in the dump.  A guest that dumps by itself has decided already. */
 static int select_pages_of(struct dump_engine *engine)
 {
@@ -39,7 +25,7 @@ static int select_pages_of(struct dump_engine *engine)
 	engine->selection.selected = engine->tail.selected;
 	if (engine->strategy->guest_mode == FW_DUMP_MODE_VMM) {
 		if (plan_adopts(engine->plan))
-			load_selection(engine);
+			engine_load_selection(engine);
 		r = plan_adopts(engine->plan) ? dump_select_resume(&engine->selection)
 					      : dump_select_prepare(&engine->selection);
 		if (r)

@@ -20,8 +20,10 @@
 /* The tables of a hybrid dump go into the region; the file beside it is not needed any more. */
 static int seal_region(struct dump_engine *engine)
 {
-	int r = dumpfile_take_tables(&engine->seal, &engine->tail);
+	int r;
 
+	engine_save_selection(engine);
+	r = dumpfile_take_tables(&engine->seal, &engine->tail);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot fill in the tables of %s", engine->names.region_partial);
@@ -147,7 +149,8 @@ static int fail_step(struct dump_engine *engine, enum commit_step step, int erro
  */
 static size_t list_removals(const struct dump_engine *engine, struct commit_removal removals[static 2])
 {
-	bool old = engine->plan == PLAN_REWRITE || engine->plan == PLAN_REMOVE_ONLY;
+	bool old = engine->plan == PLAN_REWRITE || engine->plan == PLAN_REMOVE_ONLY ||
+		   engine->strategy->scratch;
 	struct commit_removal region = {
 		engine->region_dir_fd, engine->names.region_partial, engine->region_fd};
 	struct commit_removal dump = {engine->out_dir_fd, engine->names.dump_partial,

@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "dump/select/select.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,6 +62,45 @@ void engine_save_selection(struct dump_engine *engine)
 		trailer->excluded[i] = atomic_load(&engine->selection.excluded[i]);
 	memcpy(trailer->reasons, engine->selection.reasons, sizeof(engine->selection.reasons));
 	memcpy(trailer->distrust, engine->selection.distrust, sizeof(trailer->distrust));
+}
+
+/* What an earlier engine noted of chunk @index, if it can be. */
+static uint64_t dropped_before(const struct dump_engine *engine, uint64_t index)
+{
+	return engine->tail.dropped ? u64_min(engine->tail.dropped[index], engine->chunk / PAGE_SIZE_4K)
+				    : 0;
+}
+
+int engine_select_chunk(struct dump_engine *engine, uint64_t index)
+{
+	uint64_t dropped, before = dropped_before(engine, index);
+	int r = dump_select_chunk(&engine->selection, index, &dropped);
+
+	if (!r && dropped > before)
+		r = dump_tail_note_dropped(&engine->tail, index, (uint32_t)dropped);
+	atomic_fetch_add(&engine->selection.excluded[DUMP_SELECTOR_ZERO], u64_max(dropped, before));
+	return r;
+}
+
+void engine_load_selection(struct dump_engine *engine)
+{
+	const struct vmcore_trailer *trailer = engine->tail.trailer;
+	struct selection *selection = &engine->selection;
+	uint64_t pages = engine->layout.ram / PAGE_SIZE_4K;
+
+	selection->distrusted = trailer->distrusted & DUMP_SELECT_SET;
+	for (size_t i = 0; i < DUMP_SELECTORS_MAX; i++)
+		selection->excluded[i] = u64_min(trailer->excluded[i], pages);
+	for (size_t i = 0; i < LINUX_REASONS; i++)
+		selection->reasons[i] = u64_min(trailer->reasons[i], pages);
+	memcpy(selection->distrust, trailer->distrust, sizeof(selection->distrust) - 1);
+	if (!engine->tail.dropped)
+		return;
+	selection->excluded[DUMP_SELECTOR_ZERO] =
+		0; /* by chunks: those that are not done will be counted */
+	for (uint64_t i = 0; i < engine->nr_chunks; i++)
+		if (dump_engine_is_done(engine, i))
+			selection->excluded[DUMP_SELECTOR_ZERO] += dropped_before(engine, i);
 }
 
 void dump_engine_released(struct dump_engine *engine, uint64_t bytes)

@@ -109,6 +109,15 @@ uint32_t engine_workers(const struct dump_options *options);
 /* What the selectors did, into the trailer; the state that is set next makes it valid. */
 void engine_save_selection(struct dump_engine *engine);
 
+/* The other way round, bounded, for an engine that goes on with what another one had selected. */
+void engine_load_selection(struct dump_engine *engine);
+
+/*
+ * engine_select_chunk - dump_select_chunk(), counted.  The count is in the file before the pages are gone: who goes on finds
+ * fewer of them, or none.  0 or -errno.
+ */
+int warn_unused engine_select_chunk(struct dump_engine *engine, uint64_t index);
+
 /*
  * dump_engine_chunk_done - all selected pages of the chunk are in the dump: mark it, then give all its
  * memory back.  @populated: bytes that had memory behind them.  A release that fails is logged, once.

@@ -18,7 +18,6 @@
 #include "dump/engine/tables.h"
 #include "dump/engine/punch.h"
 #include "dump/engine/release.h"
-#include "dump/select/select.h"
 
 #include "dump/base/io.h"
 
@@ -175,7 +174,7 @@ static int do_chunk(struct hybrid *hybrid, uint64_t index)
 		r = hybrid->region ? dead_region_release(&engine->region, off, len) : -ENOMEM;
 		return r ? r : copy_back(hybrid, index);
 	}
-	r = dump_select_chunk(&engine->selection, index);
+	r = engine_select_chunk(engine, index);
 	if (r)
 		return r;
 	if (is_worth_moving(hybrid, off / PAGE_SIZE_4K, (off + len) / PAGE_SIZE_4K))

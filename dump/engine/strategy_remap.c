@@ -10,7 +10,6 @@
 #include "dump/engine/engine_state.h"
 #include "dump/engine/tables.h"
 #include "dump/engine/punch.h"
-#include "dump/select/select.h"
 
 /* All that is populated stays: counting it exactly would take time with the size of the guest. */
 static int keep_everything(struct dump_engine *engine)
@@ -33,7 +32,7 @@ int strategy_remap(struct dump_engine *engine)
 
 		dump_engine_chunk(engine, i, &off, &len);
 		if (!dump_engine_is_done(engine, i)) {
-			r = dump_select_chunk(&engine->selection, i);
+			r = engine_select_chunk(engine, i);
 			if (r)
 				return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 			r = punch_unwanted(&punch, off, off + len);

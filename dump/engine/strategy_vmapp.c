@@ -6,7 +6,6 @@
 #include "dump/base/bitmap.h"
 #include "dump/engine/engine_state.h"
 #include "dump/engine/tables.h"
-#include "dump/select/select.h"
 #include "dump/engine/sink.h"
 
 #include <errno.h>
@@ -78,7 +77,7 @@ static int dump_chunk(struct worker *worker, uint64_t index)
 	uint64_t populated = 0;
 	int r;
 
-	r = done ? 0 : dump_select_chunk(&engine->selection, index);
+	r = done ? 0 : engine_select_chunk(engine, index);
 	if (r)
 		return dump_engine_fail(engine, r, "cannot read the crashed VM's memory");
 	dump_engine_chunk(engine, index, &off, &len);

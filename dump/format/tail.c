@@ -23,15 +23,18 @@ bool dump_tail_is_shm(int fd)
 struct tables {
 	struct {
 		uint64_t off, bytes; /* off: in the file */
-	} part[3];
+	} part[4];
 };
 
 static struct tables tables_of(const struct vmcore_places *places)
 {
+	uint64_t dropped = vmcore_dropped_off(places);
+
 	return (struct tables){{
 		{places->bitmap_off, places->bitmap_bytes},
 		{places->progress_off, places->progress_bytes},
 		{places->trailer_off, PAGE_SIZE_4K},
+		{dropped, dropped ? places->progress_bytes * sizeof(uint32_t) : 0},
 	}};
 }
 
@@ -44,7 +47,7 @@ static int reserve_tables(struct dump_tail *tail, int fd, const struct tables *t
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(tables->part) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(tables->part) && tables->part[i].bytes && !r; i++)
 		r = filemap_reserve(at_offset(tail, tables->part[i].off), tables->part[i].bytes, fd,
 			tables->part[i].off);
 	return r;
@@ -54,7 +57,7 @@ static int read_tables(struct dump_tail *tail, int fd, const struct tables *tabl
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(tables->part) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(tables->part) && tables->part[i].bytes && !r; i++)
 		r = io_pread_full(fd, at_offset(tail, tables->part[i].off), tables->part[i].bytes,
 			tables->part[i].off);
 	return r;
@@ -99,6 +102,8 @@ static int tail_open(struct dump_tail *tail, int fd, const struct dump_record *r
 	tail->selected = (uint64_t *)(void *)at_offset(tail, places.bitmap_off);
 	tail->progress = (_Atomic uint8_t *)at_offset(tail, places.progress_off);
 	tail->trailer = (struct vmcore_trailer *)(void *)at_offset(tail, places.trailer_off);
+	if (vmcore_dropped_off(&places))
+		tail->dropped = (_Atomic uint32_t *)(void *)at_offset(tail, vmcore_dropped_off(&places));
 	return 0;
 }
 
@@ -112,6 +117,7 @@ static int flush(const struct dump_tail *tail, const void *at, uint64_t len)
 
 int dump_tail_mark_all(struct dump_tail *tail, uint64_t nr_chunks, uint8_t value)
 {
+	(void)io_test_fails(IO_STORE, NULL);
 	for (uint64_t i = 0; i < nr_chunks; i++)
 		atomic_store_explicit(&tail->progress[i], value, memory_order_release);
 	return flush(tail, at_offset(tail, tail->trailer->places.progress_off), nr_chunks);
@@ -137,6 +143,9 @@ static int reset(struct dump_tail *tail, const struct dump_record *record, uint3
 	memcpy((char *)tail->trailer + magic, (const char *)&trailer + magic, sizeof(trailer) - magic);
 	bitmap_fill(tail->selected, record->layout.ram / PAGE_SIZE_4K);
 	r = dump_tail_mark_all(tail, nr_chunks, VMCORE_CHUNK_PENDING);
+	for (uint64_t i = 0; i < nr_chunks && tail->dropped && !r; i++)
+		if (tail->dropped[i])
+			r = dump_tail_note_dropped(tail, i, 0);
 	memcpy(tail->trailer->magic, trailer.magic, magic);
 	return r ? r : dump_tail_set_state(tail, VMCORE_STATE_PREPARING);
 }
@@ -178,8 +187,19 @@ void dump_tail_fini(struct dump_tail *tail)
 
 int dump_tail_mark(struct dump_tail *tail, uint64_t chunk, uint8_t value)
 {
+	(void)io_test_fails(IO_STORE, NULL);
 	atomic_store_explicit(&tail->progress[chunk], value, memory_order_release);
 	return flush(tail, at_offset(tail, tail->trailer->places.progress_off + chunk), 1);
+}
+
+int dump_tail_note_dropped(struct dump_tail *tail, uint64_t chunk, uint32_t pages)
+{
+	if (!tail->dropped)
+		return 0;
+	atomic_store_explicit(&tail->dropped[chunk], pages, memory_order_release);
+	return flush(tail,
+		at_offset(tail, vmcore_dropped_off(&tail->trailer->places) + chunk * sizeof(pages)),
+		sizeof(pages));
 }
 
 int dump_tail_set_state(struct dump_tail *tail, uint32_t state)
@@ -188,18 +208,21 @@ int dump_tail_set_state(struct dump_tail *tail, uint32_t state)
 
 	if (r)
 		return r;
+	(void)io_test_fails(IO_STORE, NULL);
 	atomic_store_explicit(&tail->trailer->state, state, memory_order_release);
 	return flush(tail, tail->trailer, PAGE_SIZE_4K);
 }
 
 int dump_tail_set_role(struct dump_tail *tail, uint32_t role)
 {
+	(void)io_test_fails(IO_STORE, NULL);
 	tail->trailer->role = role;
 	return flush(tail, tail->trailer, PAGE_SIZE_4K);
 }
 
 int dump_tail_set_flags(struct dump_tail *tail, uint32_t flags)
 {
+	(void)io_test_fails(IO_STORE, NULL);
 	tail->trailer->flags = flags;
 	return flush(tail, tail->trailer, PAGE_SIZE_4K);
 }

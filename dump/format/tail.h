@@ -21,6 +21,7 @@
 struct dump_tail {
 	uint64_t *selected;             /* page bitmap, dump/base/bitmap.h; all set by dump_tail_init */
 	_Atomic uint8_t *progress;      /* VMCORE_CHUNK_*, one for each chunk */
+	_Atomic uint32_t *dropped;      /* see vmcore_dropped_off(), one for each chunk; NULL = no room */
 	struct vmcore_trailer *trailer; /* state PREPARING by dump_tail_init */
 	void *map;                      /* the whole tail room, owned; NULL = none */
 	size_t map_bytes;
@@ -67,6 +68,9 @@ static inline bool dump_tail_is_done(const struct dump_tail *tail, uint64_t chun
 {
 	return atomic_load_explicit(&tail->progress[chunk], memory_order_acquire) == VMCORE_CHUNK_DONE;
 }
+
+/* Notes how many pages of a chunk are dropped by their contents; before they are gone.  As dump_tail_mark(). */
+int warn_unused dump_tail_note_dropped(struct dump_tail *tail, uint64_t chunk, uint32_t pages);
 
 /* Sets the state; the bitmap and the rest of the trailer are in the file before it.  One thread. */
 int warn_unused dump_tail_set_state(struct dump_tail *tail, uint32_t state);

@@ -2,6 +2,7 @@
 /* dump/format/vmcore.c - places and trailer: see vmcore.h */
 #include "dump/format/vmcore.h"
 
+#include "dump/lz4/lz4_table.h"
 #include "dump/record/choices.h"
 
 #include <stdio.h>
@@ -20,6 +21,20 @@ struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t ch
 	places.progress_off = places.bitmap_off + u64_align_up(places.bitmap_bytes, PAGE_SIZE_4K);
 	assert(places.progress_off + places.progress_bytes <= places.trailer_off);
 	return places;
+}
+
+/* our choice: more than the blocks of any head and tail room, which are the largest ones that there are */
+#define ROOM_BLOCKS 64
+
+uint64_t vmcore_dropped_off(const struct vmcore_places *places)
+{
+	uint64_t blocks = places->progress_bytes + ROOM_BLOCKS;
+	uint64_t end = vmcore_blocks_off(places) + sizeof(struct lz4_table_header) +
+		       blocks * sizeof(struct lz4_entry);
+	uint64_t bytes = u64_align_up(places->progress_bytes * sizeof(uint32_t), PAGE_SIZE_4K);
+
+	end = u64_align_up(end, PAGE_SIZE_4K);
+	return end + bytes <= places->trailer_off ? places->trailer_off - bytes : 0;
 }
 
 void vmcore_trailer_init(struct vmcore_trailer *trailer, const struct dump_record *record, uint32_t role)

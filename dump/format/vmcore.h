@@ -206,6 +206,12 @@ static inline uint64_t vmcore_blocks_off(const struct vmcore_places *places)
 	return places->progress_off + u64_align_up(places->progress_bytes, PAGE_SIZE_4K);
 }
 
+/*
+ * Where it is noted while a dump is made, a u32 for each chunk, how many pages of it were dropped right before it was moved:
+ * the last thing before the trailer.  0: there is no room for it behind the block table of a compressed dump.
+ */
+uint64_t vmcore_dropped_off(const struct vmcore_places *places);
+
 /* @layout has passed dump_layout_check; @chunk obeys the rules of struct dump_options. */
 struct vmcore_places vmcore_places(const struct dump_layout *layout, uint64_t chunk);
 

@@ -76,18 +76,17 @@ void dump_select_fini(struct selection *selection)
 	selection->copy = NULL;
 }
 
-int dump_select_chunk(struct selection *selection, uint64_t index)
+int dump_select_chunk(struct selection *selection, uint64_t index, uint64_t *ret_dropped)
 {
+	*ret_dropped = 0;
 	for (size_t i = 0; i < ARRAY_LEN(selectors); i++) {
-		uint64_t excluded = 0;
 		int r;
 
 		if (!is_chosen(selection, i) || !selectors[i].chunk)
 			continue;
-		r = selectors[i].chunk(selection, index, &excluded);
+		r = selectors[i].chunk(selection, index, ret_dropped);
 		if (r)
 			return r;
-		atomic_fetch_add_explicit(&selection->excluded[i], excluded, memory_order_relaxed);
 	}
 	return 0;
 }

@@ -32,7 +32,8 @@ void dump_select_fini(struct selection *selection);
 /*
  * dump_select_chunk - clear the bits of pages of chunk @index that need not be moved in selection->copy.  A
  * strategy calls it right before it moves the chunk, with the chunk's memory still in place; any thread.
+ * Result: *ret_dropped: how many, all of them for `zero`, the only selector that decides so late.
  */
-int warn_unused dump_select_chunk(struct selection *selection, uint64_t index);
+int warn_unused dump_select_chunk(struct selection *selection, uint64_t index, uint64_t *ret_dropped);
 
 #endif /* DUMP_SELECT_SELECT_H */

@@ -40,6 +40,7 @@ static Suite *(*const suites[])(void) = {
 	suite_lz4_reader,
 	suite_pagewalk,
 	suite_select,
+	suite_dump_resume,
 	suite_dump_select,
 	suite_vmcoreinfo,
 	suite_linux_pages,

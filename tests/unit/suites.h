@@ -37,6 +37,7 @@ Suite *suite_lz4_reader(void);
 Suite *suite_options(void);
 Suite *suite_pagewalk(void);
 Suite *suite_select(void);
+Suite *suite_dump_resume(void);
 Suite *suite_dump_select(void);
 Suite *suite_vmcoreinfo(void);
 Suite *suite_linux_pages(void);

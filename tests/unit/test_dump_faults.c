@@ -27,7 +27,7 @@ static struct {
 } plan = {.only = IO_NR_CALLS};
 
 static const char *const call_names[IO_NR_CALLS] = {"pread", "pwrite", "fallocate", "populate", "seek",
-	"tmpfile", "truncate", "link", "sync", "sync of a range", "sync of a directory", "unlink"};
+	"tmpfile", "truncate", "link", "sync", "sync of a range", "sync of a directory", "unlink", "store"};
 static const char *const fault_names[NR_FAULTS] = {
 	"ENOSPC", "EIO", "EINTR", "a short count", "a full file system"};
 
@@ -41,7 +41,7 @@ static int hook(enum io_call call, size_t *len)
 {
 	unsigned number;
 
-	if (plan.only != IO_NR_CALLS && call != plan.only)
+	if (call == IO_STORE || (plan.only != IO_NR_CALLS && call != plan.only))
 		return 0;
 	number = atomic_fetch_add(&plan.calls, 1) + 1;
 	if (plan.nth && plan.fault == FULL && number >= plan.nth)
