@@ -112,39 +112,69 @@ static int load_selection(struct writer *w)
 	return image_read(&w->reader->image, trailer->places.bitmap_off, w->selected, (pages + 7) / 8);
 }
 
+/* The tables are known before anything is written.  What the pages take when they are packed is not. */
+static int check_room(const struct writer *w, uint64_t nr_kept)
+{
+	uint64_t need = 2 * w->bitmap_blocks * BLOCK + nr_kept * sizeof(struct page_desc);
+	struct statvfs fs;
+
+	/* some file systems do not know */
+	if (fstatvfs(w->fd, &fs) < 0 || !fs.f_blocks)
+		return 0;
+	return fs.f_bavail < need / fs.f_frsize ? -ENOSPC : 0;
+}
+
+/* Frames of the segment of which the file has a byte, [*ret_first, result). */
+static uint64_t frames_there(const struct core_segment *seg, uint64_t *ret_first)
+{
+	uint64_t last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
+
+	*ret_first = (seg->gpa + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K;
+	if (!seg->file_bytes)
+		return *ret_first;
+	last = u64_min(last, (seg->gpa + seg->file_bytes + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
+	return u64_max(last, *ret_first);
+}
+
+static void take_segment(struct writer *w, const struct core_segment *seg)
+{
+	uint64_t first, there = frames_there(seg, &first), last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
+
+	if (first < last)
+		bitmap_set_range(w->memory, first, last);
+	if (!w->selected)
+		bitmap_set_range(w->kept, first, there);
+	for (uint64_t pfn = first; w->selected && pfn < there; pfn++)
+		if (is_selected(w, seg->off + (pfn * PAGE_SIZE_4K - seg->gpa)))
+			bitmap_set(w->kept, pfn);
+}
+
 static int find_pages(struct writer *w)
 {
 	const struct elfcore *core = &w->reader->core;
-	uint64_t end = 0;
+	uint64_t end = 0, there = 0, first;
+	int r;
 
-	for (size_t i = 0; i < core->nr_segments; i++)
+	for (size_t i = 0; i < core->nr_segments; i++) {
 		end = u64_max(end, core->segments[i].gpa + core->segments[i].size);
+		there += frames_there(&core->segments[i], &first) - first;
+	}
 	w->frames = end / PAGE_SIZE_4K;
 	w->bitmap_blocks = (w->frames + 8 * BLOCK - 1) / (8 * BLOCK);
 	if (!w->frames || w->frames > FRAMES_MAX)
 		return -EFBIG;
+	r = check_room(w, w->selected ? 0 : there); /* before there are tables in memory */
+	if (r)
+		return r;
 	w->memory = calloc(w->bitmap_blocks, BLOCK);
 	w->kept = calloc(w->bitmap_blocks, BLOCK);
 	if (!w->memory || !w->kept)
 		return -ENOMEM;
-	for (size_t i = 0; i < core->nr_segments; i++) {
-		const struct core_segment *seg = &core->segments[i];
-		uint64_t first = (seg->gpa + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K;
-
-		uint64_t last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
-		/* a page of which the file has a byte is in it */
-		uint64_t there = u64_min(
-			last, (seg->gpa + seg->file_bytes + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
-
-		if (first < last)
-			bitmap_set_range(w->memory, first, last);
-		for (uint64_t pfn = first; seg->file_bytes && pfn < there; pfn++)
-			if (is_selected(w, seg->off + (pfn * PAGE_SIZE_4K - seg->gpa)))
-				bitmap_set(w->kept, pfn);
-	}
+	for (size_t i = 0; i < core->nr_segments; i++)
+		take_segment(w, &core->segments[i]);
 	w->nr_memory = bitmap_count(w->memory, w->frames);
 	w->nr_kept = bitmap_count(w->kept, w->frames);
-	return 0;
+	return check_room(w, w->nr_kept);
 }
 
 const char *kdump_check(struct reader *reader)
@@ -161,18 +191,6 @@ const char *kdump_check(struct reader *reader)
 		return NULL;
 	return "its headers name far more memory than the file holds, and a kdump file has a bit for each "
 	       "page";
-}
-
-/* The tables are known before anything is written.  What the pages take when they are packed is not. */
-static int check_room(const struct writer *w)
-{
-	uint64_t need = 2 * w->bitmap_blocks * BLOCK + w->nr_kept * sizeof(struct page_desc);
-	struct statvfs fs;
-
-	/* some file systems do not know */
-	if (fstatvfs(w->fd, &fs) < 0 || !fs.f_blocks)
-		return 0;
-	return fs.f_bavail < need / fs.f_frsize ? -ENOSPC : 0;
 }
 
 /* ---- headers -------------------------------------------------------------------------------------------- */
@@ -352,8 +370,6 @@ int kdump_write(struct reader *reader, int fd, const struct kdump_progress *prog
 		r = load_selection(&w);
 	if (!r)
 		r = find_pages(&w);
-	if (!r)
-		r = check_room(&w);
 	if (!r)
 		r = write_headers(&w);
 	if (!r)

@@ -36,6 +36,7 @@ static Suite *(*const suites[])(void) = {
 	suite_quota,
 	suite_commit,
 	suite_salvage_kills,
+	suite_salvage_names,
 	suite_lz4_writer,
 	suite_lz4_reader,
 	suite_pagewalk,

@@ -32,6 +32,7 @@ Suite *suite_salvage(void);
 Suite *suite_quota(void);
 Suite *suite_commit(void);
 Suite *suite_salvage_kills(void);
+Suite *suite_salvage_names(void);
 Suite *suite_lz4_writer(void);
 Suite *suite_lz4_reader(void);
 Suite *suite_options(void);

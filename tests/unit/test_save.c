@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/test_save.c - copies of a dump: every page of every format, and nothing left of one that fails. */
 #include "tests/unit/dump_fixture.h"
+#include "tests/unit/io_recorder.h"
+#include "tests/unit/place.h"
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
+#include "dump/format/tail.h"
 #include "dump/save/save.h"
 #include "dump/record/choices.h"
 
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -244,6 +248,136 @@ START_TEST(what_is_not_complete_is_not_saved)
 }
 END_TEST
 
+/* What a copy of the dump is called that lacks some bytes at its end. */
+static const struct {
+	const char *format; /* of the copy that is cut */
+	int cut;            /* bytes; 0: half of it */
+} cuts[] = {{"elf", 1}, {"elf", 4096}, {"elf", 0}, {"lz4", 1}, {"lz4", 4096}, {"lz4", 0}};
+
+START_TEST(a_dump_that_lacks_a_byte_is_incomplete_in_every_format)
+{
+	bool lz4 = !strcmp(cuts[_i].format, "lz4");
+	const char *name = lz4 ? "out/guest-test-g0.vmcore.lz4" : "out/" SOURCE;
+	static const char *const to[] = {"elf", "lz4", "kdump"};
+	struct stat st;
+
+	ck_assert_int_eq(save(cuts[_i].format), 0);
+	ck_assert_int_eq(fstatat(f.dir_fd, name, &st, 0), 0);
+	ck_assert_int_eq(renameat(f.dir_fd, name, f.dir_fd, lz4 ? "cut.vmcore.lz4" : "cut.vmcore"), 0);
+	snprintf(path, sizeof(path), "%s/%s", f.dir, lz4 ? "cut.vmcore.lz4" : "cut.vmcore");
+	ck_assert_int_eq(truncate(path, cuts[_i].cut ? st.st_size - cuts[_i].cut : st.st_size / 2), 0);
+	reader_close(reader);
+	open_path(lz4 ? "cut.vmcore.lz4" : "cut.vmcore");
+	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+		ck_assert_msg(save(to[i]) == -EINVAL, "%s: %s", to[i], why);
+		ck_assert_ptr_nonnull(strstr(why, "incomplete"));
+	}
+	ck_assert_int_eq(unlinkat(f.dir_fd, "out", AT_REMOVEDIR), 0);
+}
+END_TEST
+
+/* A core file of one page whose header names so much memory. */
+static void write_hostile(uint64_t memory, uint64_t in_file)
+{
+	const struct {
+		Elf64_Ehdr ehdr;
+		Elf64_Phdr load;
+	} head = {{.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+			  .e_type = ET_CORE,
+			  .e_machine = EM_X86_64,
+			  .e_version = EV_CURRENT,
+			  .e_phoff = sizeof(Elf64_Ehdr),
+			  .e_ehsize = sizeof(Elf64_Ehdr),
+			  .e_phentsize = sizeof(Elf64_Phdr),
+			  .e_phnum = 1},
+		{.p_type = PT_LOAD, .p_offset = 4096, .p_filesz = in_file, .p_memsz = memory}};
+	int fd = openat(f.dir_fd, "hostile.vmcore", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	ck_assert_int_eq(io_pwrite_full(fd, &head, sizeof(head), 0), 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)(4096 + in_file)), 0);
+	close(fd);
+	reader_close(reader);
+	open_path("hostile.vmcore");
+}
+
+START_TEST(a_kdump_copy_takes_room_for_what_is_there_not_for_what_is_named)
+{
+	struct stat st;
+
+	write_hostile(GIB(16 * 1024ull), 4096);
+	ck_assert_int_eq(save("kdump"), -EOPNOTSUPP);
+	ck_assert_ptr_nonnull(strstr(why, "far more memory"));
+	/* a quarter TiB: the bits for it, and a descriptor for one page */
+	write_hostile(GIB(256), 4096);
+	ck_assert_msg(!save("kdump"), "%s", why);
+	ck_assert_int_eq(fstatat(f.dir_fd, "out/hostile.kdump", &st, 0), 0);
+	ck_assert_uint_lt((uint64_t)st.st_blocks * 512, MIB(20));
+}
+END_TEST
+
+/* Its tables alone do not fit: nothing is written first. */
+START_TEST(a_kdump_copy_that_cannot_fit_is_refused_at_once)
+{
+	struct statvfs fs;
+
+	ck_assert_int_eq(fstatvfs(f.dir_fd, &fs), 0);
+	/* 24 bytes a page */
+	write_hostile(GIB(15 * 1024ull), GIB(15 * 1024ull));
+	if (fs.f_bavail * fs.f_frsize > GIB(90)) {
+		printf("SKIP there is room for 90 GiB in /dev/shm\n");
+		return;
+	}
+	io_recorder_start(IO_NR_CALLS, 0, 0);
+	ck_assert_int_eq(save("kdump"), -ENOSPC);
+	io_recorder_stop();
+	ck_assert_uint_eq(io_recorder_calls(IO_PWRITE), 0);
+}
+END_TEST
+
+static const char *const formats[] = {"elf", "lz4", "kdump"};
+
+/* Into another directory, which is on a disk. */
+static int save_to_disk(const char *format, const struct place *disk)
+{
+	return dump_save(reader, disk->path, save_find_format(format), NULL, path, why, sizeof(why));
+}
+
+START_TEST(a_copy_has_a_name_when_it_is_on_the_disk_and_both_are_there_to_stay)
+{
+	struct place disk;
+	const char *order;
+
+	io_recorder_start(IO_NR_CALLS, 0, 0);
+	ck_assert_int_eq(save(formats[_i]), 0);
+	ck_assert_str_eq(io_recorder_stop(), "data name");
+	place_init(&disk, NULL);
+	io_recorder_start(IO_NR_CALLS, 0, 0);
+	ck_assert_int_eq(save_to_disk(formats[_i], &disk), 0);
+	order = io_recorder_stop();
+	ck_assert_str_eq(order, dump_tail_is_shm(disk.fd) ? "data name" : "data sync name dir");
+	place_fini(&disk);
+}
+END_TEST
+
+static const enum io_call syncs[] = {IO_SYNC, IO_SYNC_DIR};
+
+START_TEST(a_copy_that_a_disk_does_not_take_has_no_name_and_can_be_made_again)
+{
+	struct place disk;
+
+	place_init(&disk, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(syncs) && !dump_tail_is_shm(disk.fd); i++) {
+		io_recorder_start(syncs[i], 1, EIO);
+		ck_assert_int_eq(save_to_disk(formats[_i], &disk), -EIO);
+		io_recorder_stop();
+		ck_assert_uint_eq(place_nr_files(&disk), 0);
+	}
+	ck_assert_int_eq(save_to_disk(formats[_i], &disk), 0);
+	ck_assert_uint_eq(place_nr_files(&disk), 1);
+	place_fini(&disk);
+}
+END_TEST
+
 Suite *suite_save(void)
 {
 	Suite *suite = suite_create("save");
@@ -256,6 +390,13 @@ Suite *suite_save(void)
 	tcase_add_test(tc, a_name_that_is_taken_stays_what_it_is);
 	tcase_add_loop_test(tc, a_full_disk_leaves_nothing, 0, 12);
 	tcase_add_test(tc, what_is_not_complete_is_not_saved);
+	tcase_add_loop_test(tc, a_dump_that_lacks_a_byte_is_incomplete_in_every_format, 0, ARRAY_LEN(cuts));
+	tcase_add_test(tc, a_kdump_copy_takes_room_for_what_is_there_not_for_what_is_named);
+	tcase_add_test(tc, a_kdump_copy_that_cannot_fit_is_refused_at_once);
+	tcase_add_loop_test(tc, a_copy_has_a_name_when_it_is_on_the_disk_and_both_are_there_to_stay, 0,
+		ARRAY_LEN(formats));
+	tcase_add_loop_test(tc, a_copy_that_a_disk_does_not_take_has_no_name_and_can_be_made_again, 0,
+		ARRAY_LEN(formats));
 	suite_add_tcase(suite, tc);
 	return suite;
 }
