@@ -182,7 +182,7 @@ struct vmcore_trailer {
 	uint32_t selectors;  /* bit n: selector n was asked for */
 	uint32_t distrusted; /* bit n: it kept every page, because it could not believe the guest */
 	uint64_t excluded[VMCORE_SELECTORS_MAX]; /* pages that selector n was the first to exclude */
-	char distrust[128];                      /* why, in words; NUL-terminated */
+	char distrust[128];                      /* why, or why some pages are kept; NUL-terminated */
 	uint32_t flags;                          /* VMCORE_FLAG_* */
 	/* Selector `linux`: its level, 0 without it, and why it left out what it left out. */
 	uint32_t linux_level;

@@ -44,16 +44,27 @@ static const char *find_tables(struct linux_kernel *kernel)
 	return NULL;
 }
 
+/*
+ * Where struct uts_namespace has the name: told since 5.11.  Before, a reference count stood before it, of 4 bytes
+ * (include/linux/utsname.h).
+ */
+static uint64_t name_offset(const struct vmcoreinfo *info)
+{
+	uint64_t offset;
+
+	return vmcoreinfo_measure(info, "OFFSET", "uts_namespace.name", PAGE_SIZE_4K, &offset) ? offset : 4;
+}
+
 /* Is the release that the kernel's own memory has the one that VMCOREINFO tells? */
 static const char *check_release(struct linux_kernel *kernel)
 {
 	char told[UTS_FIELD], found[UTS_FIELD];
-	uint64_t symbol, offset;
+	uint64_t symbol;
 
-	if (!vmcoreinfo_symbol(&kernel->info, "init_uts_ns", &symbol) ||
-		!vmcoreinfo_measure(&kernel->info, "OFFSET", "uts_namespace.name", PAGE_SIZE_4K, &offset))
-		return NULL; /* a kernel before 5.12 does not say where it is */
-	if (linux_kernel_read(kernel, symbol + offset + UTS_RELEASE, found, sizeof(found)))
+	if (!vmcoreinfo_symbol(&kernel->info, "init_uts_ns", &symbol))
+		return "VMCOREINFO does not tell where the kernel has its name";
+	if (linux_kernel_read(
+		    kernel, symbol + name_offset(&kernel->info) + UTS_RELEASE, found, sizeof(found)))
 		return "the kernel's memory is not where VMCOREINFO says";
 	vmcoreinfo_string(&kernel->info, "OSRELEASE", told, sizeof(told));
 	found[sizeof(found) - 1] = '\0';

@@ -2,6 +2,7 @@
 /* dump/linux/linux_page.c - see linux_page.h */
 #include "dump/linux/linux_page.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* include/linux/page-flags.h */
@@ -25,12 +26,13 @@ const char *linux_reason_name(size_t reason)
 
 /* ---- the format ----------------------------------------------------------------------------------------- */
 
-/* Offset of a field of @bytes inside struct page. */
+/* Offset of a field of @bytes inside struct page; LINUX_NO_OFFSET, and false, if it is not told. */
 static bool find_field(const struct linux_page_format *format, const struct vmcoreinfo *info,
 	const char *name, uint32_t bytes, uint32_t *ret)
 {
 	uint64_t offset;
 
+	*ret = LINUX_NO_OFFSET;
 	if (!vmcoreinfo_measure(info, "OFFSET", name, format->size - bytes, &offset))
 		return false;
 	*ret = (uint32_t)offset;
@@ -64,7 +66,6 @@ static void find_compound(struct linux_page_format *format, const struct linux_k
 		format->head = mask;
 	format->dtor_known = vmcoreinfo_measure(
 		info, "NUMBER", "HUGETLB_PAGE_DTOR", 255, &format->hugetlb_dtor);
-	format->order = LINUX_NO_OFFSET;
 	format->dtor = LINUX_NO_OFFSET;
 	if (find_field(format, info, "page.compound_order", 1, &format->order)) {
 		(void)find_field(format, info, "page.compound_dtor", 1, &format->dtor);
@@ -84,22 +85,42 @@ static void find_compound(struct linux_page_format *format, const struct linux_k
 	format->hugetlb_1 = flag_of(info, "PG_hugetlb");
 }
 
-const char *linux_page_format_init(struct linux_page_format *format, const struct linux_kernel *kernel)
+/* False if an offset is told that cannot be one. */
+static bool find_fields(struct linux_page_format *format, const struct vmcoreinfo *info)
 {
-	const struct vmcoreinfo *info = &kernel->info;
-	uint64_t size, orders;
+	uint32_t info_offset;
+	const struct {
+		const char *name;
+		uint32_t bytes, *ret;
+	} fields[] = {
+		{"page.flags", 8, &format->flags},
+		{"page.mapping", 8, &format->mapping},
+		{"page._mapcount", 4, &format->mapcount},
+		{"page.private", 8, &format->private_data},
+		{"page.compound_head", 8, &format->compound},
+		{"page.compound_info", 8, &info_offset},
+	};
 
-	memset(format, 0, sizeof(*format));
-	if (!vmcoreinfo_measure(info, "SIZE", "page", LINUX_STRUCT_PAGE_MAX, &size) ||
-		size < LINUX_STRUCT_PAGE_MIN || size % 8)
-		return "VMCOREINFO does not tell the size of struct page";
-	format->size = (uint32_t)size;
-	if (!find_field(format, info, "page.flags", 8, &format->flags) ||
-		!find_field(format, info, "page.mapping", 8, &format->mapping) ||
-		!find_field(format, info, "page._mapcount", 4, &format->mapcount) ||
-		!find_field(format, info, "page.private", 8, &format->private_data) ||
-		!find_field(format, info, "page.compound_head", 8, &format->compound_head))
-		return "VMCOREINFO does not describe struct page";
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		char key[32], text[2];
+
+		if (find_field(format, info, fields[i].name, fields[i].bytes, fields[i].ret))
+			continue;
+		snprintf(key, sizeof(key), "OFFSET(%s)", fields[i].name);
+		vmcoreinfo_string(info, key, text, sizeof(text));
+		if (text[0])
+			return false;
+	}
+	format->has_masks = info_offset != LINUX_NO_OFFSET && u64_is_pow2(format->size);
+	if (format->compound == LINUX_NO_OFFSET)
+		format->compound = info_offset;
+	return true;
+}
+
+static void find_flags_and_types(struct linux_page_format *format, const struct vmcoreinfo *info)
+{
+	uint64_t orders;
+
 	format->lru = flag_of(info, "PG_lru");
 	format->private_bit = flag_of(info, "PG_private");
 	format->swapcache = flag_of(info, "PG_swapcache");
@@ -112,22 +133,81 @@ const char *linux_page_format_init(struct linux_page_format *format, const struc
 	format->hugetlb_type = type_of(info, "PAGE_HUGETLB_MAPCOUNT_VALUE");
 	if (vmcoreinfo_measure(info, "LENGTH", "zone.free_area", LINUX_ORDER_MAX + 1, &orders))
 		format->free_orders = orders;
+}
+
+/*
+ * A flag is worth nothing without the flags, a type without _mapcount.  Without the mapping an anonymous page
+ * looks like one of the cache.
+ */
+static void forget_what_cannot_be_read(struct linux_page_format *format)
+{
+	static const struct linux_page_type unknown = {.known = false};
+
+	if (format->flags == LINUX_NO_OFFSET) {
+		format->private_bit = format->slab = format->hwpoison = format->head = format->hugetlb_1 =
+			0;
+		format->order_in_flags = false;
+	}
+	if (format->flags == LINUX_NO_OFFSET || format->mapping == LINUX_NO_OFFSET)
+		format->lru = format->swapcache = format->swapbacked = 0;
+	if (format->mapcount == LINUX_NO_OFFSET)
+		format->buddy = format->offline = format->slab_type = format->hugetlb_type = unknown;
+	if (format->private_data == LINUX_NO_OFFSET)
+		format->free_orders = 0;
+}
+
+const char *linux_page_format_init(struct linux_page_format *format, const struct linux_kernel *kernel)
+{
+	const struct vmcoreinfo *info = &kernel->info;
+	uint64_t size;
+
+	memset(format, 0, sizeof(*format));
+	if (!vmcoreinfo_measure(info, "SIZE", "page", LINUX_STRUCT_PAGE_MAX, &size) ||
+		size < LINUX_STRUCT_PAGE_MIN || size % 8)
+		return "VMCOREINFO does not tell the size of struct page";
+	format->size = (uint32_t)size;
+	if (!find_fields(format, info))
+		return "VMCOREINFO contradicts itself about struct page";
+	find_flags_and_types(format, info);
 	find_compound(format, kernel);
+	forget_what_cannot_be_read(format);
+	if ((format->flags == LINUX_NO_OFFSET && !format->slab_type.known) ||
+		(format->compound == LINUX_NO_OFFSET && (!format->buddy.known || !format->free_orders)))
+		return "VMCOREINFO does not describe struct page";
+	return NULL;
+}
+
+const char *linux_page_format_lack(const struct linux_page_format *format, uint32_t level)
+{
+	bool in_use = level & (LINUX_LEVEL_CACHE | LINUX_LEVEL_CACHE_PRIVATE | LINUX_LEVEL_USER);
+
+	if (!format->slab && !format->slab_type.known)
+		return "most pages are kept: VMCOREINFO does not tell slab pages from others";
+	if (in_use && format->compound == LINUX_NO_OFFSET)
+		return "pages in use are kept: VMCOREINFO has neither page.compound_head nor compound_info";
+	if (level & LINUX_LEVEL_FREE && (!format->buddy.known || !format->free_orders))
+		return "free pages are kept: VMCOREINFO does not tell what they look like";
+	if (in_use && (format->flags == LINUX_NO_OFFSET || format->mapping == LINUX_NO_OFFSET))
+		return "many pages in use are kept: VMCOREINFO lacks page.flags or page.mapping";
+	if (in_use && (!format->head || (format->order == LINUX_NO_OFFSET && !format->order_in_flags)))
+		return "large folios are kept: VMCOREINFO does not tell their order";
 	return NULL;
 }
 
 /* ---- one page ------------------------------------------------------------------------------------------- */
 
 struct fields {
-	uint64_t flags, mapping, compound_head;
+	uint64_t flags, mapping, compound;
 	uint32_t mapcount;
 };
 
+/* 0 of a field that is not told: nothing that would need it is looked for then. */
 static uint64_t get64(const unsigned char *page, uint32_t offset)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
-	memcpy(&value, page + offset, sizeof(value));
+	if (offset != LINUX_NO_OFFSET)
+		memcpy(&value, page + offset, sizeof(value));
 	return value;
 }
 
@@ -164,6 +244,17 @@ static bool is_private(const struct linux_page_format *format, const struct fiel
 	return !format->private_bit || f->flags & format->private_bit;
 }
 
+/* Does the first tail of a folio of @order, by its word @word, belong to the head at @gva? */
+static bool is_tail_of(const struct linux_page_format *format, uint64_t word, uint64_t gva, uint64_t order)
+{
+	uint64_t bytes = (uint64_t)format->size << order;
+
+	if (word == (gva | COMPOUND_TAIL))
+		return true;
+	/* no page descriptor is where its address could be such a mask: in the last GiB */
+	return format->has_masks && word == (~(bytes - 1) | COMPOUND_TAIL) && !(gva & (bytes - 1));
+}
+
 /* Order of a compound page by its first tail; 0 for what is none, or contradicts itself: *ret_ok tells. */
 static uint64_t compound_order(const struct linux_page_format *format, const struct fields *f, uint64_t pfn,
 	uint64_t gva, const unsigned char *tail, bool *ret_ok)
@@ -174,7 +265,7 @@ static uint64_t compound_order(const struct linux_page_format *format, const str
 	if (!(f->flags & format->head))
 		return 0;
 	*ret_ok = false;
-	if (!tail || get64(tail, format->compound_head) != (gva | COMPOUND_TAIL))
+	if (!tail)
 		return 0;
 	if (format->order != LINUX_NO_OFFSET)
 		order = tail[format->order];
@@ -182,7 +273,8 @@ static uint64_t compound_order(const struct linux_page_format *format, const str
 		order = get64(tail, format->flags) & 0xff;
 	else
 		return 0;
-	*ret_ok = order && order <= LINUX_ORDER_MAX && !(pfn & ((1ull << order) - 1));
+	*ret_ok = order && order <= LINUX_ORDER_MAX && !(pfn & ((1ull << order) - 1)) &&
+		  is_tail_of(format, get64(tail, format->compound), gva, order);
 	return *ret_ok ? order : 0;
 }
 
@@ -227,14 +319,15 @@ enum linux_reason linux_page_decide(const struct linux_page_format *format, uint
 	struct fields f = {
 		.flags = get64(page, format->flags),
 		.mapping = get64(page, format->mapping),
-		.compound_head = get64(page, format->compound_head),
+		.compound = get64(page, format->compound),
 	};
 	uint64_t order;
 	bool ok;
 
-	if (f.compound_head & COMPOUND_TAIL)
+	if (f.compound & COMPOUND_TAIL)
 		return LINUX_REASONS; /* goes with its head */
-	memcpy(&f.mapcount, page + format->mapcount, sizeof(f.mapcount));
+	if (format->mapcount != LINUX_NO_OFFSET)
+		memcpy(&f.mapcount, page + format->mapcount, sizeof(f.mapcount));
 	if (is_type(&format->buddy, f.mapcount) && !may_be_slab(format, &f)) {
 		order = get64(page, format->private_data);
 		if (!(level & LINUX_LEVEL_FREE) || order >= format->free_orders ||
@@ -243,6 +336,8 @@ enum linux_reason linux_page_decide(const struct linux_page_format *format, uint
 		*ret_nr = 1ull << order;
 		return LINUX_PAGE_FREE;
 	}
+	if (format->compound == LINUX_NO_OFFSET)
+		return LINUX_REASONS; /* a tail's words mean other things */
 	order = compound_order(format, &f, pfn, gva, tail, &ok);
 	if (!ok)
 		return LINUX_REASONS;

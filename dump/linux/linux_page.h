@@ -29,7 +29,14 @@ struct linux_page_type {
 /* How to read struct page, from VMCOREINFO. */
 struct linux_page_format {
 	uint32_t size;
-	uint32_t flags, mapping, mapcount, private_data, compound_head; /* offsets, all known */
+	/* Offsets, or LINUX_NO_OFFSET: what depends on an absent one counts as not known, too. */
+	uint32_t flags, mapping, mapcount, private_data;
+	uint32_t compound; /* compound_head; 7.1 and later: compound_info */
+	/*
+	 * 7.1 and later, if struct page has a power of 2: a tail may have, instead of its head's address, the mask
+	 * that makes it of its own (include/linux/page-flags.h: compound_info_has_mask).
+	 */
+	bool has_masks;
 	/* Masks of one bit each; 0 = not known. */
 	uint64_t lru, private_bit, swapcache, swapbacked, slab, hwpoison, head, hugetlb_1;
 	struct linux_page_type buddy, offline, slab_type, hugetlb_type;
@@ -41,9 +48,15 @@ struct linux_page_format {
 	bool order_in_flags; /* 6.6 and later: the low byte of the first tail's flags */
 };
 
-/* Result: NULL, or which key is missing (static text). */
+/* Result: NULL, or why no kind of page can be told (static text). */
 const char *warn_unused linux_page_format_init(
 	struct linux_page_format *format, const struct linux_kernel *kernel);
+
+/*
+ * What is kept of what @level leaves out, for want of a key that every kernel has had, the gravest first (static
+ * text); NULL = nothing.
+ */
+const char *linux_page_format_lack(const struct linux_page_format *format, uint32_t level);
 
 /*
  * linux_page_decide - for the page of frame @pfn, whose struct page @page was read from the kernel-virtual

@@ -256,7 +256,7 @@ static uint64_t block_pages_of(const struct dump_layout *layout)
 }
 
 const char *linux_pages_mark(struct linux_kernel *kernel, uint32_t level, uint32_t workers, uint64_t *drop,
-	uint64_t counts[LINUX_REASONS])
+	uint64_t counts[LINUX_REASONS], const char **ret_lack)
 {
 	const struct dump_layout *layout = kernel->view->layout;
 	const struct dump_segment *last = &layout->segments[layout->nr_segments - 1];
@@ -269,6 +269,7 @@ const char *linux_pages_mark(struct linux_kernel *kernel, uint32_t level, uint32
 		why = find_sections(kernel, &job.sections);
 	if (!why && linux_kernel_read(kernel, job.sections.roots, &probe, sizeof(probe)))
 		why = "the kernel's page descriptors are not where VMCOREINFO says";
+	*ret_lack = why ? NULL : linux_page_format_lack(&job.format, level);
 	if (why)
 		return why;
 	job.block_pages = block_pages_of(layout);

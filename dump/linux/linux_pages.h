@@ -41,8 +41,9 @@ const char *linux_reason_name(size_t reason);
  * @workers: threads, 1 or more.  @counts: pages by reason, each page once.
  * Work: bounded by the pages of RAM.
  * Result: NULL; or why the kernel's page descriptors cannot be found (static text), @drop is then clear.
+ * *ret_lack: what is kept although @level leaves it out, for want of a key (static text); NULL = nothing.
  */
 const char *warn_unused linux_pages_mark(struct linux_kernel *kernel, uint32_t level, uint32_t workers,
-	uint64_t *drop, uint64_t counts[LINUX_REASONS]);
+	uint64_t *drop, uint64_t counts[LINUX_REASONS], const char **ret_lack);
 
 #endif /* DUMP_LINUX_LINUX_PAGES_H */

@@ -12,6 +12,7 @@
 #define TOKEN_TABLE_MAX 16384
 /* what is read at a time of a table whose length nobody tells */
 #define BLOCK KIB(64)
+#define KERNEL_6_0 0x0600u
 
 struct linux_symbols {
 	uint32_t nr;
@@ -123,25 +124,45 @@ static void expand(
 
 /* ---- addresses ------------------------------------------------------------------------------------------ */
 
-static bool load_addresses(
-	struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t offsets, uint64_t base)
+/* Before 7.0: relative to a base. */
+static void add_base(struct linux_symbols *symbols, const int32_t *from, uint64_t base)
 {
-	autofree int32_t *from = malloc(symbols->nr * sizeof(*from));
 	bool percpu = false;
-	uint64_t last = 0;
 
-	if (!from || linux_kernel_read(kernel, offsets, from, symbols->nr * sizeof(*from)))
-		return false;
 	for (uint32_t i = 0; i < symbols->nr; i++)
 		percpu = percpu || from[i] < 0;
 	for (uint32_t i = 0; i < symbols->nr; i++) {
-		uint64_t address = base + (uint32_t)from[i];
-
-		if (percpu) /* offsets that are not below 0 are of per-CPU variables: left to the one before */
-			address = from[i] < 0 ? base - 1 - (uint64_t)(int64_t)from[i] : last;
-		last = u64_max(last, address); /* a table that does not ascend would be searched for ever */
-		symbols->addresses[i] = last;
+		if (!percpu)
+			symbols->addresses[i] = base + (uint32_t)from[i];
+		else if (from[i] < 0)
+			symbols->addresses[i] = base - 1 - (uint64_t)(int64_t)from[i];
+		else /* of a per-CPU variable: left to the one before */
+			symbols->addresses[i] = i ? symbols->addresses[i - 1] : 0;
 	}
+}
+
+/* Since 7.0: each relative to its own place. */
+static void add_places(struct linux_symbols *symbols, const int32_t *from, uint64_t offsets)
+{
+	for (uint32_t i = 0; i < symbols->nr; i++)
+		symbols->addresses[i] = offsets + i * sizeof(*from) + (uint64_t)(int64_t)from[i];
+}
+
+/* @base: NULL if there is none. */
+static bool load_addresses(
+	struct linux_symbols *symbols, struct linux_kernel *kernel, uint64_t offsets, const uint64_t *base)
+{
+	autofree int32_t *from = malloc(symbols->nr * sizeof(*from));
+
+	if (!from || linux_kernel_read(kernel, offsets, from, symbols->nr * sizeof(*from)))
+		return false;
+	if (base)
+		add_base(symbols, from, *base);
+	else
+		add_places(symbols, from, offsets);
+	/* a table that does not ascend would be searched for ever */
+	for (uint32_t i = 1; i < symbols->nr; i++)
+		symbols->addresses[i] = u64_max(symbols->addresses[i], symbols->addresses[i - 1]);
 	return true;
 }
 
@@ -161,19 +182,52 @@ static bool load_tokens(
 	return len;
 }
 
-static const char *load(struct linux_symbols *symbols, struct linux_kernel *kernel)
+/* Where the tables are. */
+struct places {
+	uint64_t names, nr, table, index, offsets, base;
+	bool has_base; /* else 7.0 or later */
+};
+
+static const char *find_places(const struct linux_kernel *kernel, struct places *ret)
 {
 	const struct vmcoreinfo *info = &kernel->info;
-	uint64_t names, nr, table, index, offsets, base;
 
-	if (!vmcoreinfo_symbol(info, "kallsyms_names", &names) ||
-		!vmcoreinfo_symbol(info, "kallsyms_num_syms", &nr) ||
-		!vmcoreinfo_symbol(info, "kallsyms_token_table", &table) ||
-		!vmcoreinfo_symbol(info, "kallsyms_token_index", &index) ||
-		!vmcoreinfo_symbol(info, "kallsyms_offsets", &offsets))
-		return "VMCOREINFO does not name the kernel's symbols (kernels before 6.0 do not)";
-	if (linux_kernel_variable(kernel, "kallsyms_relative_base", &base) ||
-		linux_kernel_read(kernel, nr, &symbols->nr, sizeof(symbols->nr)))
+	if (!vmcoreinfo_symbol(info, "kallsyms_names", &ret->names) ||
+		!vmcoreinfo_symbol(info, "kallsyms_num_syms", &ret->nr) ||
+		!vmcoreinfo_symbol(info, "kallsyms_token_table", &ret->table) ||
+		!vmcoreinfo_symbol(info, "kallsyms_token_index", &ret->index) ||
+		!vmcoreinfo_symbol(info, "kallsyms_offsets", &ret->offsets))
+		return linux_kernel_version(kernel) < KERNEL_6_0
+			       ? "VMCOREINFO does not name the kernel's symbols: kernels before 6.0 do not"
+			       : "VMCOREINFO does not name the kernel's symbols: it may have been built "
+				 "without them (CONFIG_KALLSYMS)";
+	ret->has_base = vmcoreinfo_symbol(info, "kallsyms_relative_base", &ret->base);
+	return NULL;
+}
+
+/* _stext, _etext */
+static const char *find_text(struct linux_symbols *symbols, const struct linux_kernel *kernel)
+{
+	uint64_t told;
+
+	if (!linux_symbols_address(symbols, "_stext", &symbols->text) ||
+		!linux_symbols_address(symbols, "_etext", &symbols->text_end))
+		return "the kernel's symbols do not tell where its text is";
+	/* addresses that are made in a way that is not known yet would give wrong names to everything */
+	if (vmcoreinfo_symbol(&kernel->info, "_stext", &told) && told != symbols->text)
+		return "the kernel's symbols have other addresses than VMCOREINFO says";
+	return NULL;
+}
+
+static const char *load(struct linux_symbols *symbols, struct linux_kernel *kernel)
+{
+	struct places at;
+	const char *why = find_places(kernel, &at);
+
+	if (why)
+		return why;
+	if (linux_kernel_read(kernel, at.nr, &symbols->nr, sizeof(symbols->nr)) ||
+		(at.has_base && linux_kernel_read(kernel, at.base, &at.base, sizeof(at.base))))
 		return "the kernel's symbols are not in the dump";
 	if (!symbols->nr || symbols->nr > LINUX_SYMBOLS_MAX)
 		return "the number of the kernel's symbols is impossible";
@@ -181,13 +235,10 @@ static const char *load(struct linux_symbols *symbols, struct linux_kernel *kern
 	symbols->names = malloc(symbols->nr * sizeof(*symbols->names));
 	if (!symbols->addresses || !symbols->names)
 		return "no memory";
-	if (!load_tokens(symbols, kernel, table, index) || !load_names(symbols, kernel, names) ||
-		!load_addresses(symbols, kernel, offsets, base))
+	if (!load_tokens(symbols, kernel, at.table, at.index) || !load_names(symbols, kernel, at.names) ||
+		!load_addresses(symbols, kernel, at.offsets, at.has_base ? &at.base : NULL))
 		return "the kernel's symbols cannot be read";
-	if (!linux_symbols_address(symbols, "_stext", &symbols->text) ||
-		!linux_symbols_address(symbols, "_etext", &symbols->text_end))
-		return "the kernel's symbols do not tell where its text is";
-	return NULL;
+	return find_text(symbols, kernel);
 }
 
 const char *linux_symbols_load(struct linux_kernel *kernel, struct linux_symbols **ret)

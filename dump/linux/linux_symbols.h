@@ -5,7 +5,8 @@
  *
  *      names     for each symbol: bytes of the name (bit 7: a second byte), then that many tokens
  *      tokens    256 texts that names are made of; the first character of a name is its type
- *      offsets   s32 each: below 0, relative base - 1 - offset; else per-CPU; or (newer) base + offset
+ *      offsets   s32 each: below 0, relative base - 1 - offset; else per-CPU
+ *                since 6.15 base + offset, without per-CPU ones; since 7.0 the address of the offset itself + offset
  *
  * Hostile, and therefore copied and bounded; names are made printable.  Locks: none, read-only once loaded.
  */

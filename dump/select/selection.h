@@ -35,9 +35,9 @@ struct selection {
 	uint32_t selectors; /* the record's; a selector that cannot do its work may add another one */
 	_Atomic uint64_t excluded[DUMP_SELECTORS_MAX]; /* pages, by the first selector to exclude them */
 	uint32_t distrusted;                           /* selectors that kept everything: a mask */
-	char distrust[128];                            /* why; "" = all could be believed */
-	uint64_t reasons[LINUX_REASONS];               /* pages that `linux` excluded, by reason */
-	uint64_t list_ignored;                         /* tuples of the list that named no page of RAM */
+	char distrust[128];              /* why, or why some pages are kept; "" = no trouble */
+	uint64_t reasons[LINUX_REASONS]; /* pages that `linux` excluded, by reason */
+	uint64_t list_ignored;           /* tuples of the list that named no page of RAM */
 };
 
 /* Chunk @index is RAM offsets [*ret_off, *ret_off + *ret_len). */
@@ -52,6 +52,9 @@ static inline void selection_chunk(
  * The first two reasons are kept as text in selection->distrust.
  */
 void dump_select_distrust(struct selection *selection, enum dump_selector_number selector, const char *why);
+
+/* As dump_select_distrust(), but @selector keeps some pages that it would have left out, not all. */
+void dump_select_lack(struct selection *selection, enum dump_selector_number selector, const char *why);
 
 /*
  * The selectors, each in a file of its own, for the table in dump/select/select.c.  Whole memory, once, before the strategy,

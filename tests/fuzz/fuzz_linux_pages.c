@@ -18,13 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_pages(struct linux_kernel *kernel, uint32_t level)
 {
 	uint64_t drop[WORDS + 2] = {0}, counts[LINUX_REASONS] = {0}, sum = 0;
-	const char *why = linux_pages_mark(kernel, level, 1, drop + 1, counts);
+	const char *lack;
+	const char *why = linux_pages_mark(kernel, level, 1, drop + 1, counts, &lack);
 
 	must(!drop[0] && !drop[WORDS + 1], "no bits of pages that do not exist");
 	for (size_t i = 0; i < LINUX_REASONS; i++)
 		sum += counts[i];
 	must(sum == bitmap_count(drop + 1, MINI_PAGES), "each page counts once");
 	must(!why || !sum, "who is not believed drops nothing");
+	must(!why || !lack, "one message");
 	must(level > 1 || !sum, "levels 0 and 1 drop nothing here");
 }
 

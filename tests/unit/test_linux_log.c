@@ -32,6 +32,11 @@ static void setup5(void)
 	mini_guest_init(&guest, MINI_6_12, true);
 }
 
+static void setup7(void)
+{
+	mini_guest_init(&guest, MINI_7_2, false);
+}
+
 static void teardown(void)
 {
 	linux_symbols_free(symbols);
@@ -240,6 +245,50 @@ START_TEST(addresses_have_names)
 }
 END_TEST
 
+/* What is missing is said, and nothing else. */
+START_TEST(who_has_no_symbols_is_told_why)
+{
+	static const struct {
+		enum mini_kernel kernel;
+		const char *without, *why;
+	} cases[] = {
+		{MINI_5_10, NULL,
+			"VMCOREINFO does not name the kernel's symbols: kernels before 6.0 do not"},
+		{MINI_6_12, "SYMBOL(kallsyms_names)",
+			"VMCOREINFO does not name the kernel's symbols: it may have been built without "
+			"them "
+			"(CONFIG_KALLSYMS)"},
+		{MINI_7_2, "SYMBOL(kallsyms_offsets)",
+			"VMCOREINFO does not name the kernel's symbols: it may have been built without "
+			"them "
+			"(CONFIG_KALLSYMS)"},
+		/* taken for one of 7.0 or later, whose offsets mean something else */
+		{MINI_6_12, "SYMBOL(kallsyms_relative_base)",
+			"the kernel's symbols have other addresses than VMCOREINFO says"},
+	};
+
+	mini_guest_fini(&guest);
+	mini_guest_init(&guest, cases[_i].kernel, false);
+	mini_write_info(&guest.mini, cases[_i].without);
+	ck_assert_ptr_null(mini_guest_open(&guest));
+	ck_assert_str_eq(linux_symbols_load(&guest.kernel, &symbols), cases[_i].why);
+}
+END_TEST
+
+START_TEST(offsets_that_lead_anywhere_end_somewhere)
+{
+	uint32_t *offsets = mini_at(&guest.mini, MINI_SYMBOLS + 0x4000);
+	struct linux_symbol symbol;
+
+	offsets[1] = INT32_MAX;
+	offsets[2] = (uint32_t)INT32_MIN;
+	ck_assert_ptr_null(mini_guest_open(&guest));
+	/* they do not ascend: _etext is not where it was, and all that counts is that nothing is read outside */
+	if (!linux_symbols_load(&guest.kernel, &symbols))
+		linux_symbols_find(symbols, MINI_IMAGE + 0x100, &symbol);
+}
+END_TEST
+
 START_TEST(tables_that_lead_outside_are_refused)
 {
 	uint32_t nr = _i == 0 ? 0 : _i == 1 ? LINUX_SYMBOLS_MAX + 1 : LINUX_SYMBOLS_MAX;
@@ -317,7 +366,8 @@ END_TEST
 Suite *suite_linux_log(void)
 {
 	Suite *suite = suite_create("linux-log");
-	TCase *tc = tcase_create("log"), *tc5 = tcase_create("newer symbols");
+	TCase *tc = tcase_create("log"), *tc5 = tcase_create("newer symbols"),
+	      *tc7 = tcase_create("symbols of 7.0 and later");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_log_is_read_in_order);
@@ -331,6 +381,7 @@ Suite *suite_linux_log(void)
 	tcase_add_test(tc, the_report_tells_release_panic_and_the_end_of_the_log);
 	tcase_add_test(tc, a_report_of_another_process_is_made_harmless);
 	tcase_add_test(tc, addresses_have_names);
+	tcase_add_loop_test(tc, who_has_no_symbols_is_told_why, 0, 4);
 	tcase_add_loop_test(tc, tables_that_lead_outside_are_refused, 0, 5);
 	tcase_add_test(tc, the_stack_tells_who_called_whom);
 	tcase_add_loop_test(tc, a_stack_that_is_none_has_one_frame, 0, 5);
@@ -338,5 +389,11 @@ Suite *suite_linux_log(void)
 	tcase_add_checked_fixture(tc5, setup5, teardown);
 	tcase_add_test(tc5, addresses_have_names);
 	suite_add_tcase(suite, tc5);
+	tcase_add_checked_fixture(tc7, setup7, teardown);
+	tcase_add_test(tc7, addresses_have_names);
+	tcase_add_test(tc7, offsets_that_lead_anywhere_end_somewhere);
+	tcase_add_loop_test(tc7, tables_that_lead_outside_are_refused, 0, 5);
+	tcase_add_test(tc7, the_stack_tells_who_called_whom);
+	suite_add_tcase(suite, tc7);
 	return suite;
 }

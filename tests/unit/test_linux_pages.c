@@ -4,7 +4,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/bitmap.h"
-#include "dump/linux/linux_pages.h"
+#include "dump/linux/linux_page.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 static struct mini_guest guest;
 static uint64_t drop[MINI_PAGES / 64];
 static uint64_t counts[LINUX_REASONS];
+static const char *lack; /* what is kept for want of a key */
 
 static const char *classify(uint32_t level, uint32_t workers)
 {
@@ -24,7 +25,7 @@ static const char *classify(uint32_t level, uint32_t workers)
 	memset(drop, 0, sizeof(drop));
 	memset(counts, 0, sizeof(counts));
 	why = mini_guest_open(&guest);
-	return why ? why : linux_pages_mark(&guest.kernel, level, workers, drop, counts);
+	return why ? why : linux_pages_mark(&guest.kernel, level, workers, drop, counts, &lack);
 }
 
 static void assert_classified(uint32_t level)
@@ -123,6 +124,7 @@ static void check_kinds(enum mini_kernel kernel, uint32_t level)
 		sum += want[i];
 	}
 	ck_assert_uint_eq(nr_dropped(), sum);
+	ck_assert_ptr_null(lack);
 }
 
 START_TEST(every_kernel_s_pages_are_told_apart_at_every_level)
@@ -189,11 +191,66 @@ START_TEST(without_the_private_flag_no_cache_page_counts_as_free_of_it)
 }
 END_TEST
 
-static const char *const required[] = {"SIZE(page)", "OFFSET(page.flags)", "OFFSET(page.mapping)",
-	"OFFSET(page._mapcount)", "OFFSET(page.private)", "OFFSET(page.compound_head)",
-	"SYMBOL(mem_section)", "LENGTH(mem_section)", "SIZE(mem_section)",
-	"OFFSET(mem_section.section_mem_map)", "NUMBER(SECTION_SIZE_BITS)", "NUMBER(phys_base)",
-	"SYMBOL(init_top_pgt)"};
+/* Fields and numbers that every kernel has had: without one, the kinds that it is not needed for are still told. */
+#define IN_USE (LINUX_LEVEL_CACHE | LINUX_LEVEL_CACHE_PRIVATE | LINUX_LEVEL_USER)
+static const struct piece {
+	enum mini_kernel kernel;
+	const char *key;
+	uint32_t told;    /* levels whose single pages go all the same */
+	const char *lack; /* begins with it */
+} pieces[] = {
+	{MINI_6_1, "OFFSET(page.compound_head)", LINUX_LEVEL_FREE, "pages in use are kept: "},
+	{MINI_6_12, "OFFSET(page.compound_head)", LINUX_LEVEL_FREE, "pages in use are kept: "},
+	{MINI_7_1, "OFFSET(page.compound_info)", LINUX_LEVEL_FREE, "pages in use are kept: "},
+	{MINI_7_2, "OFFSET(page.compound_info)", LINUX_LEVEL_FREE, "pages in use are kept: "},
+	{MINI_7_2, "OFFSET(page.flags)", LINUX_LEVEL_FREE | LINUX_LEVEL_USER,
+		"many pages in use are kept: "},
+	{MINI_6_1, "OFFSET(page.mapping)", LINUX_LEVEL_FREE, "many pages in use are kept: "},
+	{MINI_7_2, "OFFSET(page.mapping)", LINUX_LEVEL_FREE, "many pages in use are kept: "},
+	{MINI_6_1, "OFFSET(page._mapcount)", IN_USE, "free pages are kept: "},
+	{MINI_6_1, "OFFSET(page.private)", IN_USE, "free pages are kept: "},
+	{MINI_7_2, "OFFSET(page.private)", IN_USE, "free pages are kept: "},
+	{MINI_7_2, "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)", IN_USE, "free pages are kept: "},
+	{MINI_7_2, "LENGTH(zone.free_area)", IN_USE, "free pages are kept: "},
+	{MINI_6_1, "OFFSET(page.compound_order)", IN_USE | LINUX_LEVEL_FREE, "large folios are kept: "},
+	{MINI_7_2, "NUMBER(PG_head_mask)", IN_USE | LINUX_LEVEL_FREE, "large folios are kept: "},
+	{MINI_6_1, "NUMBER(PG_slab)", 0, "most pages are kept: "},
+	{MINI_7_2, "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)", 0, "most pages are kept: "},
+};
+
+START_TEST(without_one_key_the_pages_that_do_not_need_it_are_still_told)
+{
+	const struct piece *piece = &pieces[_i];
+
+	mini_guest_init(&guest, piece->kernel, false);
+	make_kinds();
+	mini_write_info(&guest.mini, piece->key);
+	assert_classified(ALL);
+	ck_assert_ptr_nonnull(lack);
+	ck_assert_msg(!strncmp(lack, piece->lack, strlen(piece->lack)), "%s", lack);
+	ck_assert_uint_lt(strlen(lack) + strlen("linux: "), 128);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct kind *kind = &kinds[i];
+		bool dropped = bitmap_test(drop, mini_bit(kind->pfn));
+
+		/* nothing is dropped that would not be with the key; folios need more than their pages do */
+		ck_assert_msg(!dropped || kind->levels, "%s", kind->name);
+		if (kind->reason == LINUX_PAGE_FREE)
+			ck_assert_msg(dropped == !!(piece->told & LINUX_LEVEL_FREE), "%s", kind->name);
+		else if (!kind->order && kind->reason <= LINUX_PAGE_USER)
+			ck_assert_msg(dropped == !!(piece->told & kind->levels), "%s", kind->name);
+	}
+	/* a level that does not need the key has nothing to complain of */
+	assert_classified(piece->told & LINUX_LEVEL_FREE ? LINUX_LEVEL_FREE : LINUX_LEVEL_ZERO);
+	ck_assert(!lack || !piece->told || !(piece->told & LINUX_LEVEL_FREE));
+	mini_guest_fini(&guest);
+}
+END_TEST
+
+static const char *const required[] = {"SIZE(page)", "OFFSET(page.flags)", "SYMBOL(mem_section)",
+	"LENGTH(mem_section)", "SIZE(mem_section)", "OFFSET(mem_section.section_mem_map)",
+	"NUMBER(SECTION_SIZE_BITS)", "NUMBER(phys_base)", "SYMBOL(init_top_pgt)", "SYMBOL(init_uts_ns)",
+	"OFFSET(page"};
 
 START_TEST(without_what_is_needed_nothing_is_dropped_and_the_reason_is_told)
 {
@@ -229,7 +286,7 @@ START_TEST(nonsense_is_not_believed)
 	memset(drop, 0, sizeof(drop));
 	why = linux_kernel_init(&guest.kernel, &guest.view, &info);
 	if (!why)
-		why = linux_pages_mark(&guest.kernel, ALL, 1, drop, counts);
+		why = linux_pages_mark(&guest.kernel, ALL, 1, drop, counts, &lack);
 	ck_assert_ptr_nonnull(why);
 	ck_assert_uint_eq(nr_dropped(), 0);
 }
@@ -292,6 +349,41 @@ START_TEST(an_order_beyond_memory_drops_what_is_memory)
 }
 END_TEST
 
+/* The first tail of 32 pages of a kernel that has masks there, or addresses where masks may be. */
+START_TEST(a_tail_s_mask_must_be_that_of_its_order)
+{
+	static const struct {
+		uint64_t word;
+		bool dropped;
+	} words[] = {
+		{~0x7ffull | 1, true}, /* 32 descriptors of 64 bytes */
+		{MINI_VMEMMAP + (HIGH + 64) * 64 + 1,
+			true},          /* an address: as with struct page of 56 bytes */
+		{~0xfffull | 1, false}, /* an order more, and one less */
+		{~0x3ffull | 1, false},
+		{~0x7ffull, false}, /* no tail's */
+		{UINT64_MAX, false},
+		{1, false},
+		{MINI_VMEMMAP + HIGH * 64 + 1, false},
+	};
+
+	mini_guest_init(&guest, _i % 2 ? MINI_7_2 : MINI_7_1, false);
+	make_kinds();
+	poke64(HIGH + 65, 8, words[_i / 2].word);
+	assert_classified(ALL);
+	ck_assert_int_eq(bitmap_test(drop, mini_bit(HIGH + 64)), words[_i / 2].dropped);
+	mini_guest_fini(&guest);
+}
+END_TEST
+
+START_TEST(an_older_kernel_has_no_masks)
+{
+	poke64(HIGH + 65, 8, ~0x7ffull | 1);
+	assert_classified(ALL);
+	ck_assert(!bitmap_test(drop, mini_bit(HIGH + 64)));
+}
+END_TEST
+
 START_TEST(a_tail_alone_is_kept)
 {
 	mini_anon(&guest.mini, 100, 0);
@@ -343,6 +435,55 @@ START_TEST(descriptors_that_are_not_in_memory_keep_their_pages)
 }
 END_TEST
 
+/* What Debian's kernels say of struct page, as they say it. */
+#define OFFSETS_SINCE_6_12                                                                                 \
+	"SIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page._refcount)=52\nOFFSET(page.mapping)=24\n"        \
+	"OFFSET(page.lru)=8\nOFFSET(page._mapcount)=48\nOFFSET(page.private)=40\n"
+#define NUMBERS_SINCE_6_12                                                                                 \
+	"NUMBER(PG_lru)=5\nNUMBER(PG_private)=14\nNUMBER(PG_swapcache)=10\nNUMBER(PG_swapbacked)=17\n"     \
+	"NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376\nNUMBER(PG_head_mask)=64\n"                           \
+	"NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-268435456\nNUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-201326592\n"   \
+	"NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-251658240\nLENGTH(zone.free_area)=11\n"
+
+static const struct {
+	const char *text;
+	bool masks;
+	unsigned hwpoison;
+} told[] = {
+	{"OSRELEASE=6.12.117+deb13-cloud-amd64\nPAGESIZE=4096\n" OFFSETS_SINCE_6_12
+	 "OFFSET(page.compound_head)=8\n" NUMBERS_SINCE_6_12 "NUMBER(PG_hwpoison)=20\n",
+		false, 20},
+	{"OSRELEASE=7.2.13+deb14-cloud-amd64\nPAGESIZE=4096\n" OFFSETS_SINCE_6_12
+	 "OFFSET(page.compound_info)=8\n" NUMBERS_SINCE_6_12
+	 "NUMBER(PG_hwpoison)=21\nNUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)=-150994944\n",
+		true, 21},
+	{"OSRELEASE=7.3.4+deb13-rt-amd64\nPAGESIZE=4096\n" OFFSETS_SINCE_6_12
+	 "OFFSET(page.compound_info)=8\n" NUMBERS_SINCE_6_12 "NUMBER(PG_hwpoison)=21\n",
+		true, 21},
+};
+
+START_TEST(what_debian_s_kernels_say_of_struct_page_is_understood)
+{
+	struct linux_page_format format;
+
+	ck_assert(vmcoreinfo_set(&guest.kernel.info, told[_i].text, strlen(told[_i].text)));
+	ck_assert_ptr_null(linux_page_format_init(&format, &guest.kernel));
+	ck_assert_ptr_null(linux_page_format_lack(&format, ALL));
+	ck_assert_uint_eq(format.size, 64);
+	ck_assert_uint_eq(format.mapping, 24);
+	ck_assert_uint_eq(format.mapcount, 48);
+	ck_assert_uint_eq(format.private_data, 40);
+	ck_assert_uint_eq(format.compound, 8);
+	ck_assert_int_eq(format.has_masks, told[_i].masks);
+	ck_assert(format.order_in_flags);
+	ck_assert_uint_eq(format.head, 64);
+	ck_assert_uint_eq(format.hwpoison, 1u << told[_i].hwpoison);
+	ck_assert_uint_eq(format.buddy.value, 0xf0000000);
+	ck_assert_uint_eq(format.slab_type.value, 0xf5000000);
+	ck_assert_uint_eq(format.hugetlb_type.value, 0xf4000000);
+}
+END_TEST
+
 Suite *suite_linux_pages(void)
 {
 	Suite *suite = suite_create("linux-pages");
@@ -351,8 +492,13 @@ Suite *suite_linux_pages(void)
 
 	tcase_add_loop_test(
 		kernels, every_kernel_s_pages_are_told_apart_at_every_level, 0, 2 * MINI_KERNELS);
+	tcase_add_loop_test(kernels, without_one_key_the_pages_that_do_not_need_it_are_still_told, 0,
+		ARRAY_LEN(pieces));
+	tcase_add_loop_test(kernels, a_tail_s_mask_must_be_that_of_its_order, 0, 16);
 	suite_add_tcase(suite, kernels);
 	tcase_add_checked_fixture(lies, setup, teardown);
+	tcase_add_loop_test(
+		lies, what_debian_s_kernels_say_of_struct_page_is_understood, 0, ARRAY_LEN(told));
 	tcase_add_test(lies, several_workers_find_the_same);
 	tcase_add_loop_test(lies, an_absent_key_keeps_what_it_would_tell, 0, ARRAY_LEN(keys));
 	tcase_add_test(lies, without_the_private_flag_no_cache_page_counts_as_free_of_it);
@@ -362,6 +508,7 @@ Suite *suite_linux_pages(void)
 	tcase_add_loop_test(lies, a_free_page_of_an_impossible_order_is_kept, 0, 5);
 	tcase_add_loop_test(lies, a_folio_that_contradicts_itself_is_kept, 0, 5);
 	tcase_add_test(lies, an_order_beyond_memory_drops_what_is_memory);
+	tcase_add_test(lies, an_older_kernel_has_no_masks);
 	tcase_add_test(lies, a_tail_alone_is_kept);
 	tcase_add_loop_test(lies, a_section_without_descriptors_is_kept, 0, 4);
 	tcase_add_loop_test(lies, descriptors_that_are_not_in_memory_keep_their_pages, 0, 2);

@@ -225,6 +225,23 @@ START_TEST(the_one_of_the_kernel_that_is_there_is_preferred)
 }
 END_TEST
 
+/* Kernels before 5.11 do not tell where in the namespace the name is. */
+START_TEST(another_kernel_s_note_is_refused_on_every_kernel)
+{
+	const char *why;
+
+	mini_guest_fini(&guest);
+	mini_guest_init(&guest, (enum mini_kernel)_i, false);
+	why = mini_guest_open(&guest);
+	ck_assert_msg(!why, "%s", why);
+	memcpy((char *)mini_at(&guest.mini, MINI_UTS + 4) + 2 * 65, "4.19", 4);
+	why = mini_guest_open(&guest);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_str_eq(why, "the kernel in memory is not the one that VMCOREINFO describes");
+	ck_assert(!linux_kernel_accepts(&guest.view, &guest.info));
+}
+END_TEST
+
 START_TEST(looking_for_it_allocates_nothing)
 {
 	struct stat st;
@@ -340,6 +357,7 @@ Suite *suite_vmcoreinfo(void)
 	tcase_add_test(scan, what_looks_like_it_is_not_taken);
 	tcase_add_test(scan, a_note_that_memory_ends_in_is_not_taken);
 	tcase_add_test(scan, the_one_of_the_kernel_that_is_there_is_preferred);
+	tcase_add_loop_test(scan, another_kernel_s_note_is_refused_on_every_kernel, 0, MINI_KERNELS);
 	tcase_add_test(scan, looking_for_it_allocates_nothing);
 	tcase_add_test(scan, no_more_is_looked_at_than_is_allowed);
 	suite_add_tcase(suite, scan);

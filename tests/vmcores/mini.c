@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STRUCT_PAGE 64
+#define STRUCT_PAGE_BITS 6
+#define STRUCT_PAGE (1u << STRUCT_PAGE_BITS)
 #define PAGES_PHYS 0x80000ull
 #define SECTIONS_PHYS 0x70000ull
 #define TABLES_PHYS 0xa0000ull
@@ -29,17 +30,27 @@ struct names {
 	int32_t buddy, offline, slab_type, hugetlb_type;                    /* 0 = none */
 	unsigned order, dtor;                                               /* of the first tail; 99 */
 	bool hugetlb_1;
+	bool masks;
 };
 
+#define AS_IN_7(release, masks)                                                                            \
+	{                                                                                                  \
+		release, 5, 14, 10, 17, 99, 6, 21, (int32_t)0xf0000000, (int32_t)0xf1000000,               \
+			(int32_t)0xf5000000, (int32_t)0xf4000000, 99, 99, false, masks                     \
+	}
+
 static const struct names names[MINI_KERNELS] = {
-	[MINI_5_10] = {"5.10.0-mini", 4, 13, 10, 19, 9, 16, 22, -129, -257, 0, 0, 17, 16, false},
-	[MINI_6_1] = {"6.1.0-mini", 4, 13, 10, 19, 9, 16, 99, -129, -257, 0, 0, 17, 16, false},
-	[MINI_6_3] = {"6.3.0-mini", 5, 14, 10, 19, 9, 16, 22, -129, -257, 0, 0, 17, 16, false},
-	[MINI_6_6] = {"6.6.0-mini", 5, 14, 10, 18, 9, 6, 21, -129, -257, 0, 0, 99, 99, true},
-	[MINI_6_9] = {"6.9.0-mini", 5, 14, 10, 18, 9, 6, 21, -129, -257, 0, -2049, 99, 99, false},
-	[MINI_6_10] = {"6.10.0-mini", 5, 14, 10, 18, 99, 6, 21, -129, -257, -4097, -2049, 99, 99, false},
+	[MINI_5_10] = {"5.10.0-mini", 4, 13, 10, 19, 9, 16, 22, -129, -257, 0, 0, 17, 16, false, false},
+	[MINI_6_1] = {"6.1.0-mini", 4, 13, 10, 19, 9, 16, 99, -129, -257, 0, 0, 17, 16, false, false},
+	[MINI_6_3] = {"6.3.0-mini", 5, 14, 10, 19, 9, 16, 22, -129, -257, 0, 0, 17, 16, false, false},
+	[MINI_6_6] = {"6.6.0-mini", 5, 14, 10, 18, 9, 6, 21, -129, -257, 0, 0, 99, 99, true, false},
+	[MINI_6_9] = {"6.9.0-mini", 5, 14, 10, 18, 9, 6, 21, -129, -257, 0, -2049, 99, 99, false, false},
+	[MINI_6_10] = {"6.10.0-mini", 5, 14, 10, 18, 99, 6, 21, -129, -257, -4097, -2049, 99, 99, false,
+		false},
 	[MINI_6_12] = {"6.12.0-mini", 5, 14, 10, 17, 99, 6, 20, (int32_t)0xf0000000, (int32_t)0xf1000000,
-		(int32_t)0xf5000000, (int32_t)0xf4000000, 99, 99, false},
+		(int32_t)0xf5000000, (int32_t)0xf4000000, 99, 99, false, false},
+	[MINI_7_1] = AS_IN_7("7.1.0-mini", false),
+	[MINI_7_2] = AS_IN_7("7.2.0-mini", true),
 };
 #define HUGETLB_DTOR 2
 #define HUGETLB_1_BIT 8
@@ -131,7 +142,9 @@ static void say_page(char *text, const char *without, enum mini_kernel kernel)
 	say_number(text, without, "OFFSET(page.lru)", 8);
 	say_number(text, without, "OFFSET(page._mapcount)", MAPCOUNT);
 	say_number(text, without, "OFFSET(page.private)", PRIVATE);
-	say_number(text, without, "OFFSET(page.compound_head)", COMPOUND_HEAD);
+	say_number(text, without,
+		kernel >= MINI_7_1 ? "OFFSET(page.compound_info)" : "OFFSET(page.compound_head)",
+		COMPOUND_HEAD);
 	if (kernel <= MINI_6_1) {
 		say_number(text, without, "OFFSET(page.compound_dtor)", 16);
 		say_number(text, without, "OFFSET(page.compound_order)", 17);
@@ -144,7 +157,13 @@ static void say_page(char *text, const char *without, enum mini_kernel kernel)
 	say_number(text, without, "LENGTH(zone.free_area)", 11);
 }
 
-static void say_log(char *text, const char *without)
+/* Bytes of struct printk_info. */
+static unsigned info_size(enum mini_kernel kernel)
+{
+	return kernel >= MINI_7_1 ? 112 : 88;
+}
+
+static void say_log(char *text, const char *without, enum mini_kernel kernel)
 {
 	static const char *const numbers[][2] = {
 		{"SIZE(printk_ringbuffer)", "88"},
@@ -161,7 +180,6 @@ static void say_log(char *text, const char *without)
 		{"OFFSET(prb_desc.text_blk_lpos)", "8"},
 		{"OFFSET(prb_data_blk_lpos.begin)", "0"},
 		{"OFFSET(prb_data_blk_lpos.next)", "8"},
-		{"SIZE(printk_info)", "88"},
 		{"OFFSET(printk_info.seq)", "0"},
 		{"OFFSET(printk_info.ts_nsec)", "8"},
 		{"OFFSET(printk_info.text_len)", "16"},
@@ -172,19 +190,22 @@ static void say_log(char *text, const char *without)
 	};
 
 	say_symbol(text, without, "prb", MINI_LOG);
+	say_number(text, without, "SIZE(printk_info)", info_size(kernel));
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		say_number(text, without, numbers[i][0], atoll(numbers[i][1]));
 }
 
-static void say_symbols(char *text, const char *without)
+static void say_symbols(char *text, const char *without, enum mini_kernel kernel)
 {
-	say_symbol(text, without, "_stext", MINI_IMAGE);
+	if (kernel < MINI_6_1)
+		return;
 	say_symbol(text, without, "kallsyms_names", MINI_SYMBOLS + 0x1000);
 	say_symbol(text, without, "kallsyms_num_syms", MINI_SYMBOLS);
 	say_symbol(text, without, "kallsyms_token_table", MINI_SYMBOLS + 0x2000);
 	say_symbol(text, without, "kallsyms_token_index", MINI_SYMBOLS + 0x3000);
 	say_symbol(text, without, "kallsyms_offsets", MINI_SYMBOLS + 0x4000);
-	say_symbol(text, without, "kallsyms_relative_base", MINI_SYMBOLS + 8);
+	if (kernel < MINI_7_1)
+		say_symbol(text, without, "kallsyms_relative_base", MINI_SYMBOLS + 8);
 }
 
 void mini_write_info(struct mini *mini, const char *without)
@@ -198,7 +219,9 @@ void mini_write_info(struct mini *mini, const char *without)
 	say(text, without, line);
 	say_number(text, without, "PAGESIZE", 4096);
 	say_symbol(text, without, "init_uts_ns", MINI_UTS);
-	say_number(text, without, "OFFSET(uts_namespace.name)", 4);
+	if (mini->kernel > MINI_5_10)
+		say_number(text, without, "OFFSET(uts_namespace.name)", 4);
+	say_symbol(text, without, "_stext", MINI_IMAGE);
 	say_symbol(text, without, "mem_section", MINI_DIRECT + SECTIONS_PHYS);
 	say_number(text, without, "LENGTH(mem_section)", 2048);
 	say_number(text, without, "SIZE(mem_section)", 16);
@@ -206,8 +229,8 @@ void mini_write_info(struct mini *mini, const char *without)
 	say_number(text, without, "NUMBER(SECTION_SIZE_BITS)", 24);
 	say_page(text, without, mini->kernel);
 	say_flags(text, without, n);
-	say_log(text, without);
-	say_symbols(text, without);
+	say_log(text, without, mini->kernel);
+	say_symbols(text, without, mini->kernel);
 	say_number(text, without, "NUMBER(phys_base)",
 		(int64_t)(MINI_IMAGE_PHYS - (MINI_IMAGE - 0xffffffff80000000ull)));
 	say_symbol(text, without, "init_top_pgt", MINI_IMAGE);
@@ -277,7 +300,7 @@ static void make_log(struct mini *mini)
 	put64(mini, LOG_RING + 48, LOG_SIZE_BITS);
 	put64(mini, LOG_RING + 56, LOG_TEXT);
 	for (uint64_t i = 0; i < ARRAY_LEN(lines); i++) {
-		uint64_t len = strlen(lines[i]), info = LOG_INFOS + i * 88;
+		uint64_t len = strlen(lines[i]), info = LOG_INFOS + i * info_size(mini->kernel);
 		uint16_t text_len = (uint16_t)len;
 
 		put64(mini, LOG_DESCS + i * 24, STATE_FINALIZED | i);
@@ -294,7 +317,8 @@ static void make_log(struct mini *mini)
 
 /*
  * kallsyms without compression: token n is the character n, a name is its length, its type and its
- * characters.  With 4 levels offsets are as kernels with absolute per-CPU symbols have them, with 5 as newer ones.
+ * characters.  With 4 levels offsets are as kernels with absolute per-CPU symbols have them, with 5 as newer ones;
+ * from 7.0 on as those have them.
  */
 static void make_symbols(struct mini *mini)
 {
@@ -320,6 +344,10 @@ static void make_symbols(struct mini *mini)
 
 		/* base - 1 - offset */
 		uint32_t offset = mini->levels5 ? symbols[i].offset : UINT32_MAX - symbols[i].offset;
+
+		if (mini->kernel >= MINI_7_1) /* from where it is */
+			offset = (uint32_t)(MINI_IMAGE + symbols[i].offset -
+					    (MINI_SYMBOLS + 0x4000 + 4 * i));
 
 		*name++ = (uint8_t)len;
 		memcpy(name, symbols[i].name, len);
@@ -370,7 +398,8 @@ static void compound(struct mini *mini, uint64_t pfn, unsigned order)
 		return;
 	set64(mini, pfn, FLAGS, flag(n->head));
 	for (uint64_t i = 1; i < 1ull << order; i++)
-		set64(mini, pfn + i, COMPOUND_HEAD, gva_of_page(pfn) | 1);
+		set64(mini, pfn + i, COMPOUND_HEAD,
+			(n->masks ? UINT64_MAX << order << STRUCT_PAGE_BITS : gva_of_page(pfn)) | 1);
 	if (n->order != 99)
 		mini_page(mini, pfn + 1)[n->order] = (uint8_t)order;
 	else

@@ -39,7 +39,18 @@
 #define MINI_STACK (MINI_IMAGE + 0x18000)
 
 /* How struct page tells things: one for each time that it changed. */
-enum mini_kernel { MINI_5_10, MINI_6_1, MINI_6_3, MINI_6_6, MINI_6_9, MINI_6_10, MINI_6_12, MINI_KERNELS };
+enum mini_kernel {
+	MINI_5_10,
+	MINI_6_1,
+	MINI_6_3,
+	MINI_6_6,
+	MINI_6_9,
+	MINI_6_10,
+	MINI_6_12,
+	MINI_7_1, /* compound_info with addresses, as without HUGETLB_PAGE_OPTIMIZE_VMEMMAP */
+	MINI_7_2, /* with masks */
+	MINI_KERNELS
+};
 
 struct mini {
 	enum mini_kernel kernel;

@@ -181,6 +181,7 @@ static int measure(int region_fd, const struct dump_record *record)
 	struct linux_kernel *kernel = malloc(sizeof(*kernel));
 	uint64_t times[6][RUNS], counts[LINUX_REASONS], start;
 	struct vmcoreinfo info;
+	const char *lack;
 
 	for (int i = 0; i < RUNS; i++) {
 		start = clock_mono_ns();
@@ -195,7 +196,7 @@ static int measure(int region_fd, const struct dump_record *record)
 		times[1][i] = since(start);
 		memset(drop, 0, bytes);
 		start = clock_mono_ns();
-		if (linux_pages_mark(kernel, 31, 1, drop, counts))
+		if (linux_pages_mark(kernel, 31, 1, drop, counts, &lack))
 			die("classification", 0);
 		times[2][i] = since(start);
 	}

@@ -137,7 +137,8 @@ static void print_excluded(const struct vmcore_trailer *trailer, uint64_t total)
 		print_count(label, u64_min(trailer->reasons[i], total), total);
 	}
 	if (trailer->distrust[0])
-		clean_field("  all kept because", trailer->distrust, sizeof(trailer->distrust));
+		clean_field(trailer->distrusted ? "  all kept because" : "  more kept because",
+			trailer->distrust, sizeof(trailer->distrust));
 }
 
 static void print_counts(const struct reader *reader, const struct reader_counts *counts)
