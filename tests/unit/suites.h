@@ -78,5 +78,6 @@ Suite *suite_event_queue(void);
 Suite *suite_grants(void);
 Suite *suite_guest_state(void);
 Suite *suite_vm_command(void);
+Suite *suite_jobs(void);
 Suite *suite_config_values(void);
 #endif /* TESTS_UNIT_SUITES_H */
