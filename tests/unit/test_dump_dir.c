@@ -6,16 +6,22 @@
  * is not tested without.
  */
 #include "dump/base/cleanup.h"
+#include "dump/base/io.h"
 #include "tests/unit/suites.h"
+#include "vmm/base/places.h"
 #include "vmm/host/dump_dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static char base[64], why[256];
 
@@ -200,14 +206,14 @@ START_TEST(as_root_the_default_place_becomes_a_tmpfs_of_its_own_once)
 
 	if (!own_shm("size=64M"))
 		return;
-	ck_assert_int_eq(dump_dir_open(DUMP_ROOT "/g", HUGE_PAGES_AUTO, &first, why, sizeof(why)), 0);
-	mounted = device_of(DUMP_ROOT);
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/g", HUGE_PAGES_AUTO, &first, why, sizeof(why)), 0);
+	mounted = device_of(PLACES_ROOT);
 	if (mounted == device_of("/dev/shm"))
 		return; /* a kernel without huge pages in tmpfs: it serves all the same */
-	ck_assert_uint_eq(mode_of(DUMP_ROOT), 01777);
-	ck_assert_uint_eq(mode_of(DUMP_ROOT "/g"), 0700);
-	ck_assert_int_eq(dump_dir_open(DUMP_ROOT "/h", HUGE_PAGES_AUTO, &second, why, sizeof(why)), 0);
-	ck_assert_uint_eq(device_of(DUMP_ROOT "/h"), mounted);
+	ck_assert_uint_eq(mode_of(PLACES_ROOT), 01777);
+	ck_assert_uint_eq(mode_of(PLACES_ROOT "/g"), 0700);
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/h", HUGE_PAGES_AUTO, &second, why, sizeof(why)), 0);
+	ck_assert_uint_eq(device_of(PLACES_ROOT "/h"), mounted);
 }
 END_TEST
 
@@ -217,11 +223,186 @@ START_TEST(nothing_is_mounted_over_what_is_there_or_when_huge_pages_are_off)
 
 	if (!own_shm("size=64M"))
 		return;
-	ck_assert_int_eq(dump_dir_open(DUMP_ROOT "/g", HUGE_PAGES_OFF, &first, why, sizeof(why)), 0);
-	ck_assert_uint_eq(device_of(DUMP_ROOT), device_of("/dev/shm"));
-	ck_assert_int_eq(dump_dir_open(DUMP_ROOT "/h", HUGE_PAGES_AUTO, &second, why, sizeof(why)), 0);
-	ck_assert_uint_eq(device_of(DUMP_ROOT), device_of("/dev/shm"));
-	ck_assert_uint_eq(mode_of(DUMP_ROOT "/g"), 0700); /* still there */
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/g", HUGE_PAGES_OFF, &first, why, sizeof(why)), 0);
+	ck_assert_uint_eq(device_of(PLACES_ROOT), device_of("/dev/shm"));
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/h", HUGE_PAGES_AUTO, &second, why, sizeof(why)), 0);
+	ck_assert_uint_eq(device_of(PLACES_ROOT), device_of("/dev/shm"));
+	ck_assert_uint_eq(mode_of(PLACES_ROOT "/g"), 0700); /* still there */
+}
+END_TEST
+
+/* ---- other users ----------------------------------------------------------------------------------- */
+
+/* our choice: numbers that no account has */
+#define UID_A 41001
+#define UID_B 41002
+
+/* Runs @what as @uid in a process of its own.  Its result must be 0. */
+static void as_user(uid_t uid, int (*what)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(setgid(uid) || setuid(uid) ? 99 : what());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(status == 0, "as uid %u: status 0x%x", uid, status);
+}
+
+/* The guest "web" where it is by default, and found again. */
+static int open_web(void)
+{
+	char place[PLACES_PATH_MAX], path[128], found[128];
+	autoclose int fd = -1;
+	struct stat st;
+
+	places_own(place);
+	snprintf(path, sizeof(path), "%s/web", place);
+	if (dump_dir_open(path, HUGE_PAGES_AUTO, &fd, why, sizeof(why)))
+		return 1;
+	if (fstat(fd, &st) || st.st_uid != geteuid() || (st.st_mode & 07777) != 0700)
+		return 2;
+	return places_find("web", found, sizeof(found)) && !strcmp(found, path) ? 0 : 3;
+}
+
+START_TEST(three_users_have_a_guest_of_one_name_whoever_comes_first)
+{
+	static const uid_t orders[][3] = {{0, UID_A, UID_B}, {UID_A, 0, UID_B}, {UID_A, UID_B, 0}};
+
+	if (!own_shm("size=64M"))
+		return;
+	for (size_t i = 0; i < 3; i++)
+		as_user(orders[_i][i], open_web);
+	for (size_t i = 0; i < 3; i++) /* once more: each finds its own */
+		as_user(orders[_i][i], open_web);
+}
+END_TEST
+
+static int take_roots_place(void)
+{
+	return mkdir(PLACES_ROOT, 0777);
+}
+
+START_TEST(root_keeps_nothing_in_a_place_that_another_user_has_made)
+{
+	int fd = -1;
+
+	if (!own_shm("size=64M"))
+		return;
+	as_user(UID_A, take_roots_place);
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/g", HUGE_PAGES_AUTO, &fd, why, sizeof(why)), -EPERM);
+	ck_assert_ptr_nonnull(strstr(why, "uid 41001"));
+	ck_assert_uint_eq(device_of(PLACES_ROOT), device_of(PLACES_SHM));
+	as_user(UID_B, open_web); /* who has a place of his own does not care */
+}
+END_TEST
+
+static int take_places_of_b(void)
+{
+	return mkdir(PLACES_ROOT "-41002", 0777) || chmod(PLACES_ROOT "-41002", 0777);
+}
+
+START_TEST(a_user_keeps_nothing_in_a_place_that_another_user_has_made_for_him)
+{
+	int status;
+	pid_t pid;
+
+	if (!own_shm("size=64M"))
+		return;
+	as_user(UID_A, take_places_of_b);
+	pid = fork();
+	if (!pid)
+		_exit(setuid(UID_B) ? 99 : open_web());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 1);
+}
+END_TEST
+
+/* Holds whatever of /dev/shm it may lock. */
+static pid_t lock_everything(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		int shm = open(PLACES_SHM, O_RDONLY | O_CLOEXEC),
+		    root = open(PLACES_ROOT, O_RDONLY | O_CLOEXEC);
+
+		if (setuid(UID_A) || flock(shm, LOCK_EX))
+			_exit(1);
+		if (root >= 0)
+			flock(root, LOCK_EX);
+		ck_assert_int_eq(write(ready[1], "x", 1), 1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+START_TEST(nobody_can_make_root_wait)
+{
+	autoclose int fd = -1;
+	pid_t pid;
+
+	if (!own_shm("size=64M"))
+		return;
+	ck_assert_int_eq(mkdir(PLACES_ROOT, 0755), 0);
+	pid = lock_everything();
+	ck_assert_int_eq(dump_dir_open(PLACES_ROOT "/g", HUGE_PAGES_AUTO, &fd, why, sizeof(why)), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+#define VICTIM PLACES_SHM "/victim"
+/* measured: a mount by path was hit each time within this */
+#define EXCHANGE_NS (2 * NSEC_PER_SEC)
+
+/* Exchanges root's place for a link to the victim and back, as fast as it can. */
+static pid_t exchange_for_ever(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (setuid(UID_A))
+		_exit(1);
+	for (;;) {
+		mkdir(PLACES_ROOT, 0777);
+		rmdir(PLACES_ROOT);
+		if (!symlink(VICTIM, PLACES_ROOT))
+			unlink(PLACES_ROOT);
+	}
+}
+
+START_TEST(nothing_is_mounted_elsewhere_while_another_user_exchanges_the_place)
+{
+	pid_t pid;
+
+	if (!own_shm("size=64M"))
+		return;
+	ck_assert_int_eq(mkdir(VICTIM, 0755), 0);
+	pid = exchange_for_ever();
+	for (uint64_t end = clock_mono_ns() + EXCHANGE_NS; clock_mono_ns() < end;) {
+		int fd = -1;
+
+		if (!dump_dir_open(PLACES_ROOT "/g", HUGE_PAGES_AUTO, &fd, why, sizeof(why)))
+			close(fd);
+		ck_assert_uint_eq(device_of(VICTIM), device_of(PLACES_SHM));
+		ck_assert_int_ne(access(VICTIM "/g", F_OK), 0);
+		/* when root was first the place is root's: once more from the beginning */
+		umount2(PLACES_ROOT, MNT_DETACH | UMOUNT_NOFOLLOW);
+		unlinkat(AT_FDCWD, PLACES_ROOT "/g", AT_REMOVEDIR);
+		unlinkat(AT_FDCWD, PLACES_ROOT, AT_REMOVEDIR);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 END_TEST
 
@@ -260,6 +441,11 @@ Suite *suite_dump_dir(void)
 	tcase_add_test(tc, as_root_the_default_place_becomes_a_tmpfs_of_its_own_once);
 	tcase_add_test(tc, nothing_is_mounted_over_what_is_there_or_when_huge_pages_are_off);
 	tcase_add_test(tc, probing_a_tiny_tmpfs_touches_nothing);
+	tcase_add_loop_test(tc, three_users_have_a_guest_of_one_name_whoever_comes_first, 0, 3);
+	tcase_add_test(tc, root_keeps_nothing_in_a_place_that_another_user_has_made);
+	tcase_add_test(tc, a_user_keeps_nothing_in_a_place_that_another_user_has_made_for_him);
+	tcase_add_test(tc, nobody_can_make_root_wait);
+	tcase_add_test(tc, nothing_is_mounted_elsewhere_while_another_user_exchanges_the_place);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

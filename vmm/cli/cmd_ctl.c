@@ -9,10 +9,11 @@
 #include "vmm/config/config.h"
 #include "vmm/control/control_socket.h"
 #include "vmm/control/control_wire.h"
-#include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
+#include "vmm/base/places.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <getopt.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -61,10 +62,12 @@ static int ask_config(const char *path, char *ret, size_t size)
 /* @guest: a name, a guest.cfg, a socket, or a directory that has one. */
 static int find_socket(const char *guest, char *ret, size_t size)
 {
+	char dir[PATH_MAX];
 	struct stat st;
 
 	if (!strchr(guest, '/') && !ends_with(guest, ".cfg")) {
-		snprintf(ret, size, DUMP_ROOT "/%s/control", guest);
+		places_find(guest, dir, sizeof(dir));
+		snprintf(ret, size, "%s/control", dir);
 		return EXIT_OK;
 	}
 	if (stat(guest, &st) < 0) {

@@ -6,15 +6,17 @@
 #include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/files/catalog.h"
-#include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
+#include "vmm/base/places.h"
 #include "vmm/base/text.h"
 #include "vmm/base/json.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,21 +101,21 @@ static int add_directory(struct rows *rows, const char *dir)
 	return r;
 }
 
-/* Every guest's directory.  Those of other users, which may not be read, are left out. */
-static int add_all_guests(struct rows *rows)
+/* Every guest's directory in @place.  Those of other users, which may not be read, are left out. */
+static int add_place(struct rows *rows, const char *place)
 {
-	DIR *root = opendir(DUMP_ROOT);
+	DIR *root = opendir(place);
 	struct dirent *entry;
 	int r = 0;
 
 	if (!root)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
 	while (!r && (entry = readdir(root))) {
 		autofree char *dir = NULL;
 
 		if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
 			continue;
-		if (asprintf(&dir, "%s/%s", DUMP_ROOT, entry->d_name) < 0) {
+		if (asprintf(&dir, "%s/%s", place, entry->d_name) < 0) {
 			dir = NULL;
 			r = -ENOMEM;
 			break;
@@ -128,17 +130,31 @@ static int add_all_guests(struct rows *rows)
 	return r;
 }
 
+/* The places of all users: those that may be read. */
+static int add_all_guests(struct rows *rows)
+{
+	static const char *const patterns[] = {
+		PLACES_ROOT, PLACES_ROOT "/uid-[0-9]*", PLACES_ROOT "-[0-9]*"};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(patterns) && !r; i++) {
+		glob_t found = {0};
+
+		if (!glob(patterns[i], GLOB_ONLYDIR, NULL, &found))
+			for (size_t k = 0; k < found.gl_pathc && !r; k++)
+				r = add_place(rows, found.gl_pathv[k]);
+		globfree(&found);
+	}
+	return r;
+}
+
 /* A name without a slash is a guest's, unless there is only a directory of that name. */
 static int add_named(struct rows *rows, const char *name)
 {
-	autofree char *dir = NULL;
-	struct stat st;
+	char dir[PATH_MAX];
 
-	if (asprintf(&dir, "%s/%s", DUMP_ROOT, name) < 0) {
-		dir = NULL;
-		return -ENOMEM;
-	}
-	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") || stat(dir, &st) < 0)
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ||
+		!places_find(name, dir, sizeof(dir)))
 		return add_directory(rows, name);
 	return add_directory(rows, dir);
 }
@@ -211,7 +227,7 @@ int dump_command_list(const struct dump_arguments *args)
 	if (!args->nr_files) {
 		r = add_all_guests(&rows);
 		if (r)
-			log_error("%s: %s", DUMP_ROOT, strerror(-r));
+			log_error("%s: %s", PLACES_ROOT, strerror(-r));
 	}
 	for (size_t i = 0; i < args->nr_files && !r; i++) {
 		r = add_named(&rows, args->files[i]);

@@ -7,6 +7,7 @@
 #include "dump/dumper/sandbox.h"
 #include "vmm/host/dump_dir.h"
 #include "vmm/base/exit_codes.h"
+#include "vmm/base/places.h"
 #include "vmm/memory/gate.h"
 #include "vmm/base/text.h"
 #include "vmm/host/kvm.h"
@@ -84,7 +85,7 @@ static int print_memory(const char *dir)
 		       "    mount -t tmpfs -o huge=always,mode=1777 minivmm %s\n"
 		       "    echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled   (for "
 		       "/dev/shm)\n",
-			DUMP_ROOT, DUMP_ROOT);
+			PLACES_ROOT, PLACES_ROOT);
 	return EXIT_OK;
 }
 
@@ -137,7 +138,7 @@ int command_info(int argc, char **argv)
 		log_error("info: expected at most one directory; see minivmm --help");
 		return EXIT_USAGE;
 	}
-	dir = argc > 1 ? argv[1] : access(DUMP_ROOT, F_OK) ? "/dev/shm" : DUMP_ROOT;
+	dir = argc > 1 ? argv[1] : access(PLACES_ROOT, F_OK) ? PLACES_SHM : PLACES_ROOT;
 	printf("minivmm %s\n", MINIVMM_VERSION);
 	if (!uname(&host))
 		printf("  host kernel %s, %ld CPUs\n", host.release, sysconf(_SC_NPROCESSORS_ONLN));

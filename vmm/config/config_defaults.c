@@ -4,6 +4,7 @@
 
 #include "dump/base/cleanup.h"
 #include "dump/base/log.h"
+#include "vmm/base/places.h"
 #include "vmm/config/config_named.h"
 
 #include <ctype.h>
@@ -122,6 +123,7 @@ static int default_control(struct config *config)
 
 int config_set_computed(struct config *config)
 {
+	char place[PLACES_PATH_MAX];
 	autofree char *dir = NULL;
 	int err;
 
@@ -139,7 +141,8 @@ int config_set_computed(struct config *config)
 		err = set_default(&config->recovery.kernel, config->vm.kernel);
 	if (!err)
 		err = set_default(&config->recovery.cmdline, config->vm.cmdline);
-	if (!err && asprintf(&dir, "/dev/shm/minivmm/%s", config->vm.name) < 0)
+	places_own(place);
+	if (!err && asprintf(&dir, "%s/%s", place, config->vm.name) < 0)
 		err = -ENOMEM;
 	if (!err)
 		err = set_default(&config->vm.memory_dir, dir);

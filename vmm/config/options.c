@@ -68,7 +68,8 @@ const struct config_option options[] = {
 	{FIELD(vm, memory), .type = OPTION_SIZE, .fallback = "512M", .min = MIB(16), .max = GIB(128),
 		.multiple = PAGE_SIZE_2M, .help = "guest RAM"},
 	{FIELD(vm, memory_dir), .type = OPTION_PATH,
-		.help = "directory on tmpfs for guest RAM (default: /dev/shm/minivmm/<vm.name>)"},
+		.help = "directory on tmpfs for guest RAM (default: <vm.name> in /dev/shm/minivmm, "
+			"or in a place of the user's own)"},
 	{FIELD(vm, vcpus), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_VCPUS_MAX,
 		.help = "number of vCPUs"},
 	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,

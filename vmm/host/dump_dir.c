@@ -5,6 +5,7 @@
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "vmm/base/places.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +20,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#define ROOT_NAME (PLACES_ROOT + sizeof(PLACES_SHM)) /* its last part */
+#define MOUNT_LOCK "/run/minivmm.lock"
 
 /*
  * mkdir -p with mode 0700 for the last part and 0755 for those before it, and open it.  Slashes at the
@@ -70,55 +74,111 @@ static bool is_empty(int dir_fd)
 	return empty;
 }
 
-static bool is_mount_point(const char *path)
+/*
+ * Held while the place is looked at and mounted.  In a directory of root's, mode 0600: nobody else can open it, so that
+ * nobody can make root wait.  -1: there is none, and nothing is mounted then.
+ */
+static int lock_mounting(void)
 {
-	autofree char *parent = NULL;
-	struct stat here, above;
+	autoclose int fd = open(MOUNT_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct stat st;
 
-	if (asprintf(&parent, "%s/..", path) < 0) {
-		parent = NULL;
-		return false;
-	}
-	return !stat(path, &here) && !stat(parent, &above) && here.st_dev != above.st_dev;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 077) ||
+		flock(fd, LOCK_EX) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+/* Mounts a tmpfs with huge pages on the empty directory @root_fd, as large as the file system it is in. */
+static void mount_huge(int root_fd)
+{
+	char options[96], target[32];
+	struct statfs fs;
+
+	if (fstatfs(root_fd, &fs) < 0)
+		return;
+	/* mode as /tmp: other users may keep guests there too */
+	snprintf(options, sizeof(options), "mode=1777,huge=always,size=%llu",
+		(unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize);
+	/* on the directory itself: what its path leads to may be another one by now */
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", root_fd);
+	if (mount("minivmm", target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+		log_debug("no huge pages: mount of a tmpfs on %s: %s", PLACES_ROOT, strerror(errno));
+	else
+		log_debug("mounted a tmpfs with huge pages on %s", PLACES_ROOT);
 }
 
 /*
- * Mounts a tmpfs with huge pages on DUMP_ROOT if nothing is mounted or stored there yet.  Another
- * minivmm may do the same at this moment: the lock on its parent makes one of them find it done.
- * Failing is no error: what is there already serves, only slower.
+ * Root's place: made, found to be root's, and with huge pages if @mount and nothing is mounted or stored there yet.
+ * That there are none is no error: what is there already serves, only slower.
  */
-static void mount_huge_root(void)
+static int prepare_root(bool mount, char *why, size_t why_size)
 {
-	autoclose int lock = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int shm = open(PLACES_SHM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int lock = mount ? lock_mounting() : -1;
 	autoclose int root = -1;
-	char options[96];
-	struct statfs fs;
+	struct stat here, above;
 
-	if (lock < 0 || flock(lock, LOCK_EX) < 0 || fstatfs(lock, &fs) < 0)
-		return;
-	if (mkdir(DUMP_ROOT, 0755) < 0 && errno != EEXIST)
-		return;
-	root = open(DUMP_ROOT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (root < 0 || is_mount_point(DUMP_ROOT) || !is_empty(root))
-		return;
-	/* the same size as /dev/shm; mode as /tmp: other users may keep guests there too */
-	snprintf(options, sizeof(options), "mode=1777,huge=always,size=%llu",
-		(unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize);
-	if (mount("minivmm", DUMP_ROOT, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-		log_debug("no huge pages: mount of a tmpfs on %s: %s", DUMP_ROOT, strerror(errno));
-	else
-		log_debug("mounted a tmpfs with huge pages on %s", DUMP_ROOT);
+	if (shm < 0)
+		return 0; /* whoever makes the directory says what is wrong */
+	if (mkdirat(shm, ROOT_NAME, 0755) < 0 && errno != EEXIST)
+		return 0;
+	root = openat(shm, ROOT_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0 || fstat(root, &here) < 0 || fstat(shm, &above) < 0) {
+		snprintf(why, why_size, "%s: %s", PLACES_ROOT, strerror(errno));
+		return -errno;
+	}
+	if (here.st_uid != 0 || ((here.st_mode & (S_IWGRP | S_IWOTH)) && !(here.st_mode & S_ISVTX))) {
+		snprintf(why, why_size,
+			"%s: belongs to uid %u, mode %04o: another user could exchange what root keeps "
+			"there; "
+			"remove it, or set vm.memory_dir",
+			PLACES_ROOT, here.st_uid, here.st_mode & 07777);
+		return -EPERM;
+	}
+	if (lock >= 0 && here.st_dev == above.st_dev && is_empty(root))
+		mount_huge(root);
+	return 0;
+}
+
+/* A plain user's own place, if @path is in it: made, and found to be nobody else's. */
+static int prepare_own(const char *path, char *why, size_t why_size)
+{
+	char places[PLACES_MAX][PLACES_PATH_MAX];
+	autoclose int fd = -1;
+	struct stat st;
+	size_t nr, i = 0;
+
+	places_of_user(places, &nr);
+	while (i < 2 && (strncmp(path, places[i], strlen(places[i])) || path[strlen(places[i])] != '/'))
+		i++;
+	if (i == 2 || (mkdir(places[i], 0700) < 0 && errno != EEXIST))
+		return 0; /* whoever makes the directory says what is wrong */
+	fd = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		snprintf(why, why_size, "%s: %s", places[i], strerror(errno));
+		return -errno;
+	}
+	if (st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	snprintf(why, why_size,
+		"%s: belongs to uid %u, mode %04o: not this user's alone; set vm.memory_dir", places[i],
+		st.st_uid, st.st_mode & 07777);
+	return -EPERM;
 }
 
 int dump_dir_open_any(const char *path, enum huge_pages huge, int *ret_fd, char *why, size_t why_size)
 {
 	autoclose int fd = -1;
 	struct stat st;
-	int err;
+	int err = 0;
 
-	if (huge == HUGE_PAGES_AUTO && geteuid() == 0 &&
-		!strncmp(path, DUMP_ROOT "/", strlen(DUMP_ROOT "/")))
-		mount_huge_root();
+	if (geteuid() != 0)
+		err = prepare_own(path, why, why_size);
+	else if (!strncmp(path, PLACES_ROOT "/", strlen(PLACES_ROOT "/")))
+		err = prepare_root(huge == HUGE_PAGES_AUTO, why, why_size);
+	if (err)
+		return err;
 	err = make_and_open(path, &fd);
 	if (!err && fstat(fd, &st) < 0)
 		err = -errno;

@@ -2,9 +2,13 @@
 /*
  * vmm/host/dump_dir.h - the directories where a guest's RAM (on tmpfs) and its dumps (anywhere) live.
  *
- * The default is /dev/shm/minivmm/<guest>.  As root, /dev/shm/minivmm itself becomes a tmpfs mounted
+ * As root, /dev/shm/minivmm (vmm/base/places.h) becomes a tmpfs mounted
  * huge=always on first use (and stays: dumps live there), because /dev/shm seldom has huge pages and
  * nothing matters more for the speed of dumping and of releasing memory (docs/performance.md).
+ *
+ * Anybody may write in /dev/shm.  So what is mounted on is a directory that is open and known to be root's, not a
+ * path; root keeps nothing in one that another user has made; and the lock between two who start at once is a file
+ * that others cannot open.
  *
  * Locks: none; called by one thread at start.
  */
@@ -14,11 +18,9 @@
 #include "dump/base/num.h"
 #include "vmm/config/config.h"
 
-#define DUMP_ROOT "/dev/shm/minivmm"
-
 /*
  * dump_dir_open - make and open @path (0700, must belong to this user and lie on tmpfs).
- * @huge: whether a missing DUMP_ROOT may be mounted with huge pages.
+ * @huge: whether a missing PLACES_ROOT may be mounted with huge pages.
  * Errors: -errno with a sentence in @why; -ENOTSUP if the file system cannot hold regions (not tmpfs).
  * Result: *ret_fd, owned by the caller.
  */
