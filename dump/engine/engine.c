@@ -3,6 +3,7 @@
 #include "dump/engine/engine.h"
 
 #include "dump/base/cleanup.h"
+#include "dump/base/io.h"
 #include "dump/base/log.h"
 #include "dump/engine/engine_files.h"
 #include "dump/engine/engine_guest.h"
@@ -16,6 +17,19 @@
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The bitmap counts from here on: on a disk it is there first, and the word of it before memory goes. */
+static int set_dumping(struct dump_engine *engine)
+{
+	bool on_disk = engine->tail.fd >= 0;
+	int r = on_disk ? dump_tail_write_bitmap(&engine->tail) : 0;
+
+	if (!r && on_disk)
+		r = io_sync(engine->tail.fd);
+	if (!r)
+		r = dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
+	return !r && on_disk ? io_sync(engine->tail.fd) : r;
+}
 
 /* Decides which pages belong in the dump.  A guest that dumps by itself has decided already. */
 static int select_pages_of(struct dump_engine *engine)
@@ -32,7 +46,7 @@ static int select_pages_of(struct dump_engine *engine)
 			return dump_engine_fail(engine, r, "cannot select pages");
 		engine_save_selection(engine);
 	}
-	r = dump_tail_set_state(&engine->tail, VMCORE_STATE_DUMPING);
+	r = set_dumping(engine);
 	if (r)
 		return dump_engine_fail(
 			engine, r, "cannot write the page bitmap of %s", engine->names.dump_partial);
@@ -60,6 +74,9 @@ static int move_bytes(struct dump_engine *engine)
 	r = strategy_runs[engine->record->options.strategy](engine);
 	if (r)
 		return dump_engine_fail(engine, r, "strategy %s", engine->strategy->name);
+	r = durable_settle(engine);
+	if (r)
+		return r;
 	assert(atomic_load(&engine->done) == engine->layout.ram);
 	engine_mark(engine, DUMP_MOMENT_COPIED);
 	engine_notify(engine, DUMP_NOTICE_COPIED);
@@ -98,6 +115,7 @@ static void engine_init(struct dump_engine *engine)
 	engine->ops = sink_ops[sink];
 	engine->region_tables = engine->strategy->in_place || engine->sink->compressed;
 	pthread_mutex_init(&engine->lock, NULL);
+	durable_init(&engine->durable);
 	dead_region_init(&engine->region, engine->region_fd, &engine->layout);
 	engine->selection = (struct selection){.record = record,
 		.region = &engine->region,
@@ -137,6 +155,7 @@ static void engine_fini(struct dump_engine *engine)
 	dead_region_fini(&engine->region);
 	engine_close_files(engine);
 	dump_head_fini(&engine->head);
+	durable_fini(&engine->durable);
 	pthread_mutex_destroy(&engine->lock);
 }
 

@@ -235,6 +235,15 @@ static int fill_dump(struct dump_engine *engine)
 	return 0;
 }
 
+/* The marks of a dump on a disk are to be believed (dump/engine/durable.h). */
+static int promise_durable(struct dump_engine *engine)
+{
+	struct dump_tail *tail = &engine->tail;
+	int r = dump_tail_set_flags(tail, tail->trailer->flags | VMCORE_FLAG_DURABLE);
+
+	return r ? dump_engine_fail(engine, r, "cannot mark %s", engine->names.dump_partial) : 0;
+}
+
 static int link_dump(struct dump_engine *engine)
 {
 	int r;
@@ -287,6 +296,8 @@ int engine_make_dump(struct dump_engine *engine)
 			r = lock_file(engine, engine->dump_fd, engine->names.dump_partial);
 		if (!r)
 			r = fill_dump(engine);
+		if (!r && engine->on_disk)
+			r = promise_durable(engine);
 		if (!r)
 			r = link_dump(engine);
 	}

@@ -42,6 +42,16 @@ int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...
 	return error;
 }
 
+int dump_engine_error(struct dump_engine *engine)
+{
+	int error;
+
+	pthread_mutex_lock(&engine->lock);
+	error = engine->error;
+	pthread_mutex_unlock(&engine->lock);
+	return error;
+}
+
 uint32_t engine_workers(const struct dump_options *options)
 {
 	cpu_set_t cpus;
@@ -114,6 +124,12 @@ void dump_engine_released(struct dump_engine *engine, uint64_t bytes)
 }
 
 int dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated)
+{
+	return engine->on_disk ? durable_add(engine, index, populated)
+			       : engine_release_chunk(engine, index, populated);
+}
+
+int engine_release_chunk(struct dump_engine *engine, uint64_t index, uint64_t populated)
 {
 	uint64_t off, len;
 	int r;

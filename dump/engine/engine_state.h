@@ -7,6 +7,7 @@
 #ifndef DUMP_ENGINE_ENGINE_STATE_H
 #define DUMP_ENGINE_ENGINE_STATE_H
 
+#include "dump/engine/durable.h"
 #include "dump/engine/plan.h"
 #include "dump/files/dumpfile.h"
 #include "dump/files/publish.h"
@@ -68,6 +69,7 @@ struct dump_engine {
 	struct dump_tail tail;
 	struct dump_tail seal;      /* hybrid: the tables in the region, for when it becomes the dump */
 	struct selection selection; /* of tail.selected */
+	struct durable durable;     /* of a dump on a disk: chunks that wait for it */
 
 	/* Counters in bytes; any thread adds. */
 	_Atomic uint64_t done;     /* guest memory handled: dumped, excluded or empty */
@@ -119,11 +121,14 @@ void engine_load_selection(struct dump_engine *engine);
 int warn_unused engine_select_chunk(struct dump_engine *engine, uint64_t index);
 
 /*
- * dump_engine_chunk_done - all selected pages of the chunk are in the dump: mark it, then give all its
- * memory back.  @populated: bytes that had memory behind them.  A release that fails is logged, once.
- * Errors: -errno (recorded) if the mark cannot be written; nothing is released then.
+ * dump_engine_chunk_done - all selected pages of the chunk are written into the dump: when they are on the disk, if that is
+ * where it is, mark it, then give all its memory back.  @populated: bytes that had memory behind them.
+ * Errors: -errno (recorded) if the disk fails or the mark cannot be written; nothing is released then.
  */
 int warn_unused dump_engine_chunk_done(struct dump_engine *engine, uint64_t index, uint64_t populated);
+
+/* The second half of it: the mark and the release.  A release that fails is logged, once. */
+int warn_unused engine_release_chunk(struct dump_engine *engine, uint64_t index, uint64_t populated);
 
 /* Much of a chunk has been written, and more of it is to come: a sign of life. */
 void dump_engine_alive(struct dump_engine *engine);
@@ -137,5 +142,8 @@ void dump_engine_released(struct dump_engine *engine, uint64_t bytes);
 /* Records the first failure: @error is -errno; the text names object and action.  Returns @error. */
 int dump_engine_fail(struct dump_engine *engine, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The first failure, 0 if there was none yet.  Any thread. */
+int dump_engine_error(struct dump_engine *engine);
 
 #endif /* DUMP_ENGINE_ENGINE_STATE_H */

@@ -185,10 +185,7 @@ static int lz4_chunk(void *opaque, void *opaque_worker, uint64_t index, const st
 	if (r)
 		return dump_engine_fail(engine, r, "cannot write the block of chunk %llu to %s",
 			(unsigned long long)index, engine->names.dump_partial);
-	pthread_mutex_lock(&engine->lock);
-	r = engine->error; /* of a mark that on_written() could not make */
-	pthread_mutex_unlock(&engine->lock);
-	return r;
+	return dump_engine_error(engine); /* of a mark that on_written() could not make */
 }
 
 /* The chunk's contents as they are in the old file, to be freed when they are written. */

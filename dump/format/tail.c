@@ -202,9 +202,14 @@ int dump_tail_note_dropped(struct dump_tail *tail, uint64_t chunk, uint32_t page
 		sizeof(pages));
 }
 
+int dump_tail_write_bitmap(const struct dump_tail *tail)
+{
+	return flush(tail, tail->selected, tail->trailer->places.bitmap_bytes);
+}
+
 int dump_tail_set_state(struct dump_tail *tail, uint32_t state)
 {
-	int r = flush(tail, tail->selected, tail->trailer->places.bitmap_bytes);
+	int r = dump_tail_write_bitmap(tail);
 
 	if (r)
 		return r;

@@ -72,6 +72,9 @@ static inline bool dump_tail_is_done(const struct dump_tail *tail, uint64_t chun
 /* Notes how many pages of a chunk are dropped by their contents; before they are gone.  As dump_tail_mark(). */
 int warn_unused dump_tail_note_dropped(struct dump_tail *tail, uint64_t chunk, uint32_t pages);
 
+/* The bitmap is in the file, where that is not the same. */
+int warn_unused dump_tail_write_bitmap(const struct dump_tail *tail);
+
 /* Sets the state; the bitmap and the rest of the trailer are in the file before it.  One thread. */
 int warn_unused dump_tail_set_state(struct dump_tail *tail, uint32_t state);
 
