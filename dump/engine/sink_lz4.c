@@ -241,7 +241,9 @@ static int lz4_write(void *opaque, uint64_t off, const void *data, size_t len)
 {
 	struct sink_lz4 *sink = opaque;
 
-	return lz4_writer_patch(sink->writer, off, data, len);
+	int r = lz4_writer_patch(sink->writer, off, data, len);
+
+	return r ? r : lz4_writer_sum(sink->writer);
 }
 
 const struct sink_ops sink_lz4 = {

@@ -48,6 +48,12 @@ struct reader_format {
 	 */
 	int (*data)(struct image *image, uint64_t off, uint64_t *ret_start, uint64_t *ret_end);
 
+	/*
+	 * Optional: compares what holds @off of the image with its checksum, as lz4_reader_check().  0 or -errno; *ret_end
+	 * is set for 0 and -EBADMSG.
+	 */
+	int (*check)(struct image *image, uint64_t off, uint64_t *ret_end);
+
 	/* Optional: releases image->state. */
 	void (*close)(struct image *image);
 };

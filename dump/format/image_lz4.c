@@ -61,6 +61,11 @@ static int lz4_data(struct image *image, uint64_t off, uint64_t *ret_start, uint
 	return 0;
 }
 
+static int lz4_check(struct image *image, uint64_t off, uint64_t *ret_end)
+{
+	return lz4_reader_check(image->state, off, ret_end);
+}
+
 static void lz4_close(struct image *image)
 {
 	lz4_reader_close(image->state);
@@ -72,6 +77,7 @@ const struct reader_format image_format_lz4 = {
 	.open = lz4_open,
 	.read = lz4_read,
 	.data = lz4_data,
+	.check = lz4_check,
 	.close = lz4_close,
 };
 

@@ -6,7 +6,7 @@
 
 size_t lz4_buffer_bytes(const struct lz4_writer *writer)
 {
-	return LZ4_BLOCK_HEADER + LZ4_COMPRESSBOUND(writer->options.image.chunk);
+	return LZ4_BLOCK_AROUND + LZ4_COMPRESSBOUND(writer->options.image.chunk);
 }
 
 uint32_t lz4_compress_block(
@@ -18,6 +18,7 @@ uint32_t lz4_compress_block(
 	if (n <= 0 || (uint32_t)n >= len)
 		return 0;
 	lz4_put32(out, (uint32_t)n);
+	lz4_put32(out + LZ4_BLOCK_HEADER + n, lz4_sum_of(out + LZ4_BLOCK_HEADER, (size_t)n));
 	return (uint32_t)n;
 }
 

@@ -2,6 +2,8 @@
 /* dump/lz4/lz4_frame.c - see lz4_frame.h */
 #include "dump/lz4/lz4_frame.h"
 
+#include "dump/lz4/lz4_sum.h"
+
 #include <errno.h>
 
 /* lz4_Frame_format.md, "FLG byte" and "BD byte" */
@@ -18,36 +20,10 @@
 #define BD_MIN 4 /* 64 KiB; each step is four times more */
 #define BD_4M 7
 
-/* xxhash_spec.md, "XXH32 algorithm" */
-#define PRIME32_1 0x9E3779B1u
-#define PRIME32_2 0x85EBCA77u
-#define PRIME32_3 0xC2B2AE3Du
-#define PRIME32_4 0x27D4EB2Fu
-#define PRIME32_5 0x165667B1u
-
-static uint32_t rotate(uint32_t v, int bits)
-{
-	return v << bits | v >> (32 - bits);
-}
-
-/* XXH32 with seed 0 of fewer than 16 bytes: all that a frame descriptor needs. */
-static uint32_t xxh32_short(const unsigned char *at, uint32_t len)
-{
-	uint32_t h = PRIME32_5 + len;
-
-	for (; len >= 4; at += 4, len -= 4)
-		h = rotate(h + lz4_get32(at) * PRIME32_3, 17) * PRIME32_4;
-	for (; len; at++, len--)
-		h = rotate(h + *at * PRIME32_5, 11) * PRIME32_1;
-	h = (h ^ h >> 15) * PRIME32_2;
-	h = (h ^ h >> 13) * PRIME32_3;
-	return h ^ h >> 16;
-}
-
 /* HC: of everything between magic and itself. */
 static unsigned char header_checksum(const unsigned char *header, uint32_t len)
 {
-	return xxh32_short(header + 4, len - 5) >> 8 & 0xff;
+	return lz4_sum_of(header + 4, len - 5) >> 8 & 0xff;
 }
 
 void lz4_frame_build(uint64_t content_size, unsigned char header[static LZ4_FRAME_HEADER])
@@ -55,7 +31,7 @@ void lz4_frame_build(uint64_t content_size, unsigned char header[static LZ4_FRAM
 	uint64_t size = htole64(content_size);
 
 	lz4_put32(header, LZ4_FRAME_MAGIC);
-	header[4] = FLG_VERSION | FLG_INDEPENDENT | FLG_SIZED;
+	header[4] = FLG_VERSION | FLG_INDEPENDENT | FLG_BLOCK_SUMS | FLG_SIZED;
 	header[5] = BD_4M << BD_SHIFT;
 	memcpy(header + 6, &size, sizeof(size));
 	header[14] = header_checksum(header, LZ4_FRAME_HEADER);

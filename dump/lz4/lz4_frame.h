@@ -58,7 +58,7 @@ static inline void lz4_put32(unsigned char *at, uint32_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
-/* Header of a frame: independent blocks of up to 4 MiB, content size given, no checksums. */
+/* Header of a frame: independent blocks of up to 4 MiB with checksums, content size given, no checksum of all. */
 void lz4_frame_build(uint64_t content_size, unsigned char header[static LZ4_FRAME_HEADER]);
 
 /*

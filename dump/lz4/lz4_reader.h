@@ -73,4 +73,12 @@ int warn_unused lz4_reader_block(struct lz4_reader *reader, uint64_t off, struct
  */
 int warn_unused lz4_reader_read(struct lz4_reader *reader, uint64_t off, void *buf, size_t len);
 
+/*
+ * lz4_reader_check - reads the block that holds image offset @off and compares it with its checksum; without one it is
+ * decoded.  A block of zeros, which nobody reads, counts as right, and so does one that is not in the file yet.
+ * Result: 0, and in *ret_end the image offset behind the block, also on -EBADMSG.
+ * Errors: -EINVAL for an offset behind the image; -EBADMSG for damage; else -errno.
+ */
+int warn_unused lz4_reader_check(struct lz4_reader *reader, uint64_t off, uint64_t *ret_end);
+
 #endif /* DUMP_LZ4_LZ4_READER_H */

@@ -3,13 +3,12 @@
 #include "dump/lz4/lz4_scan.h"
 
 #include "dump/base/io.h"
+#include "dump/lz4/lz4_sum.h"
 #include "dump/lz4/lz4_table.h"
 
 #include <errno.h>
 #include <lz4.h>
 #include <stdlib.h>
-
-#define CHECKSUM 4 /* bytes, behind a block or a frame */
 
 struct scan {
 	int fd;
@@ -19,6 +18,7 @@ struct scan {
 	uint32_t nr_frames;
 	struct lz4_buffer *packed, *plain;
 	struct lz4_index *index;
+	struct lz4_sum content; /* of the frame so far, if it ends with a checksum */
 };
 
 int lz4_buffer_grow(struct lz4_buffer *buffer, size_t bytes)
@@ -77,18 +77,29 @@ static int add_block(struct lz4_index *index, uint64_t file_off, uint32_t field,
 /* A byte of a block makes 255 of image at most (lz4_Block_format.md: a length's further bytes). */
 #define EXPANSION_MAX 255
 
-static int decode(struct scan *scan, uint32_t size, uint32_t block_max, uint32_t *ret_len)
+/* The block's @size bytes at the scan's place, into scan->packed, and compared with the checksum behind them. */
+static int load(struct scan *scan, const struct lz4_frame *frame, uint32_t size)
 {
-	uint32_t room = (uint32_t)u64_min((uint64_t)size * EXPANSION_MAX, block_max);
+	uint64_t len = size + (frame->block_sums ? LZ4_SUM_BYTES : 0);
 	int r;
 
-	if (size > scan->file_size - scan->at)
+	if (len > scan->file_size - scan->at)
 		return -ENODATA;
-	r = lz4_buffer_grow(scan->packed, size);
+	r = lz4_buffer_grow(scan->packed, len);
+	if (!r)
+		r = peek(scan, scan->packed->data, len);
+	if (r || !frame->block_sums)
+		return r;
+	return lz4_sum_of(scan->packed->data, size) == lz4_get32(scan->packed->data + size) ? 0 : -EBADMSG;
+}
+
+static int decode(struct scan *scan, const struct lz4_frame *frame, uint32_t size, uint32_t *ret_len)
+{
+	uint32_t room = (uint32_t)u64_min((uint64_t)size * EXPANSION_MAX, frame->block_max);
+	int r = load(scan, frame, size);
+
 	if (!r)
 		r = lz4_buffer_grow(scan->plain, room);
-	if (!r)
-		r = peek(scan, scan->packed->data, size);
 	if (r)
 		return r;
 	r = LZ4_decompress_safe(
@@ -96,20 +107,31 @@ static int decode(struct scan *scan, uint32_t size, uint32_t block_max, uint32_t
 	if (r < 0)
 		return -EBADMSG;
 	*ret_len = (uint32_t)r;
+	if (frame->content_sum)
+		lz4_sum_add(&scan->content, scan->plain->data, *ret_len);
 	return 0;
 }
 
+/* Stored bytes need not be read to know how many they are, but for what checksums say of them. */
+static int take_stored(struct scan *scan, const struct lz4_frame *frame, uint32_t size, uint32_t *ret_len)
+{
+	int r = frame->block_sums || frame->content_sum ? load(scan, frame, size) : 0;
+
+	if (!r && frame->content_sum)
+		lz4_sum_add(&scan->content, scan->packed->data, size);
+	*ret_len = size;
+	return r;
+}
+
 /* Bytes of image in the block at the scan's place, whose size field is @field. */
-static int measure(struct scan *scan, uint32_t field, uint32_t block_max, uint32_t *ret_len)
+static int measure(struct scan *scan, const struct lz4_frame *frame, uint32_t field, uint32_t *ret_len)
 {
 	uint32_t size = field & ~LZ4_BLOCK_STORED;
 
-	if (size > block_max)
+	if (size > frame->block_max)
 		return -EBADMSG;
-	if (!(field & LZ4_BLOCK_STORED))
-		return decode(scan, size, block_max, ret_len);
-	*ret_len = size;
-	return 0;
+	return field & LZ4_BLOCK_STORED ? take_stored(scan, frame, size, ret_len)
+					: decode(scan, frame, size, ret_len);
 }
 
 static int scan_block(struct scan *scan, const struct lz4_frame *frame, uint32_t field)
@@ -120,10 +142,26 @@ static int scan_block(struct scan *scan, const struct lz4_frame *frame, uint32_t
 
 	if (scan->nr_blocks++ == LZ4_SCAN_BLOCKS_MAX)
 		return -EFBIG;
-	r = measure(scan, field, frame->block_max, &len);
+	r = measure(scan, frame, field, &len);
 	if (!r)
-		r = skip(scan, (field & ~LZ4_BLOCK_STORED) + (frame->block_sums ? CHECKSUM : 0));
+		r = skip(scan, (field & ~LZ4_BLOCK_STORED) + (frame->block_sums ? LZ4_SUM_BYTES : 0));
 	return r ? r : add_block(scan->index, file_off, field, len);
+}
+
+/* Behind the last block of a frame that began at @start of the image. */
+static int end_frame(struct scan *scan, const struct lz4_frame *frame, uint64_t start)
+{
+	unsigned char field[LZ4_SUM_BYTES];
+	int r;
+
+	if (frame->sized && scan->index->size - start != frame->content_size)
+		return -EBADMSG;
+	if (!frame->content_sum)
+		return 0;
+	r = peek(scan, field, sizeof(field));
+	if (!r && lz4_get32(field) != lz4_sum_end(&scan->content))
+		r = -EBADMSG;
+	return r ? r : skip(scan, sizeof(field));
 }
 
 static int scan_frame(struct scan *scan, const unsigned char *header, size_t len)
@@ -138,16 +176,14 @@ static int scan_frame(struct scan *scan, const unsigned char *header, size_t len
 		r = -EOPNOTSUPP;
 	if (!r)
 		r = skip(scan, frame.header);
+	lz4_sum_start(&scan->content);
 	while (!r) {
 		r = peek(scan, field, sizeof(field));
 		if (r)
 			break;
 		scan->at += sizeof(field);
-		if (!lz4_get32(field)) {
-			if (frame.sized && scan->index->size - start != frame.content_size)
-				return -EBADMSG;
-			return skip(scan, frame.content_sum ? CHECKSUM : 0);
-		}
+		if (!lz4_get32(field))
+			return end_frame(scan, &frame, start);
 		r = scan_block(scan, &frame, lz4_get32(field));
 	}
 	return r;

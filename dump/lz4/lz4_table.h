@@ -57,7 +57,7 @@ struct lz4_table_header {
 
 struct lz4_entry {
 	uint64_t file_off;     /* of the block's size field; its bytes follow */
-	uint32_t size;         /* bytes of the block without its size field, 1 or more */
+	uint32_t size;         /* bytes of the block without its size field and checksum, 1 or more */
 	_Atomic uint32_t kind; /* stored last, with release, when every byte of the block is in the file */
 };
 
@@ -68,9 +68,12 @@ struct lz4_table {
 
 /* Ends the skippable frame and the file, so that the table is found from the end. */
 struct lz4_table_footer {
+	uint32_t sum; /* of the table, dump/lz4/lz4_sum.h; the first files did not have this and @pad */
+	uint32_t pad; /* 0 */
 	uint64_t frame_off; /* file offset of the skippable frame's magic */
 	char magic[8];      /* LZ4_TABLE_MAGIC */
 };
+#define LZ4_FOOTER_WITHOUT_SUM 16 /* bytes: its last two fields */
 
 /*
  * lz4_image_check - Errors: -EFBIG for a chunk over LZ4_BLOCK_MAX, an image over LZ4_IMAGE_MAX, or
@@ -118,6 +121,8 @@ _Static_assert(sizeof(struct lz4_table_header) == 64, "lz4_table_header");
 _Static_assert(offsetof(struct lz4_table_header, image) == 24, "lz4_table_header.image");
 _Static_assert(sizeof(struct lz4_entry) == 16, "lz4_entry");
 _Static_assert(offsetof(struct lz4_entry, kind) == 12, "lz4_entry.kind");
-_Static_assert(sizeof(struct lz4_table_footer) == 16, "lz4_table_footer");
+_Static_assert(sizeof(struct lz4_table_footer) == 24, "lz4_table_footer");
+_Static_assert(
+	offsetof(struct lz4_table_footer, frame_off) == 24 - LZ4_FOOTER_WITHOUT_SUM, "lz4_table_footer");
 
 #endif /* DUMP_LZ4_LZ4_TABLE_H */

@@ -74,7 +74,7 @@ static void encode_zero(const struct lz4_zero *zero, struct lz4_item *item)
 
 static int write_zeros(struct lz4_writer *writer, const struct lz4_item *item)
 {
-	uint64_t block = LZ4_BLOCK_HEADER + item->size;
+	uint64_t block = LZ4_BLOCK_AROUND + item->size;
 	uint64_t done = 0;
 	int r;
 
@@ -96,14 +96,17 @@ static int write_stored(struct lz4_writer *writer, const struct lz4_item *item)
 
 	lz4_put32(field, item->size | LZ4_BLOCK_STORED);
 	r = io_pwrite_full(writer->fd, field, sizeof(field), item->file_off);
-	if (r)
-		return r;
-	return io_pwrite_full(writer->fd, item->data, item->size, item->file_off + sizeof(field));
+	if (!r)
+		r = io_pwrite_full(writer->fd, item->data, item->size, item->file_off + sizeof(field));
+	lz4_put32(field, item->sum);
+	return r ? r
+		 : io_pwrite_full(writer->fd, field, sizeof(field),
+			   item->file_off + LZ4_BLOCK_HEADER + item->size);
 }
 
 static int write_item(struct lz4_writer *writer, const struct lz4_item *item)
 {
-	uint64_t block = LZ4_BLOCK_HEADER + item->size;
+	uint64_t block = LZ4_BLOCK_AROUND + item->size;
 	int r = atomic_load(&writer->error);
 
 	if (r)
@@ -156,7 +159,7 @@ static bool place_next(struct lz4_writer *writer, struct lz4_item *ret)
 		return false;
 	}
 	ret->file_off = writer->file_end;
-	writer->file_end += ret->count * (LZ4_BLOCK_HEADER + ret->size);
+	writer->file_end += ret->count * (LZ4_BLOCK_AROUND + ret->size);
 	writer->next += ret->count;
 	return true;
 }
@@ -335,6 +338,7 @@ static void encode(
 	if (!item->size) {
 		item->kind = LZ4_KIND_STORED;
 		item->size = len;
+		item->sum = lz4_sum_of(data, len);
 		item->data = data;
 	} else if (item->size == zero->size &&
 		   !memcmp(worker->output, zero->data, LZ4_BLOCK_HEADER + item->size)) {

@@ -14,6 +14,7 @@
  *      any thread:      lz4_writer_zeros(writer, first, count)
  *      threads joined:  lz4_writer_finish(writer)            frame ended, table written
  *                       lz4_writer_patch(writer, off, ...)   head and tail get their contents
+ *                       lz4_writer_sum(writer)               and their checksums
  *      lz4_writer_destroy(writer)
  *
  * Order.  A frame is read in one go, so blocks lie in the order of the image, and a block's place is
@@ -120,6 +121,13 @@ int warn_unused lz4_writer_finish(struct lz4_writer *writer);
  * Errors: -EINVAL for a range that is not, or not yet, such a one; else -errno of the write.
  */
 int warn_unused lz4_writer_patch(struct lz4_writer *writer, uint64_t off, const void *data, uint64_t len);
+
+/*
+ * lz4_writer_sum - checksums of the blocks that were patched since the last call.  Until then they are wrong, and readers
+ * call these blocks damaged.  Reads each of them, up to 4 MiB, once.
+ * Errors: -ENOMEM; -errno of the read or write.
+ */
+int warn_unused lz4_writer_sum(struct lz4_writer *writer);
 
 /* Bytes of the file up to the last block that has a place; any thread. */
 uint64_t lz4_writer_file_bytes(struct lz4_writer *writer);

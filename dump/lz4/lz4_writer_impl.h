@@ -6,12 +6,16 @@
 #ifndef DUMP_LZ4_LZ4_WRITER_IMPL_H
 #define DUMP_LZ4_LZ4_WRITER_IMPL_H
 
+#include "dump/lz4/lz4_sum.h"
 #include "dump/lz4/lz4_writer.h"
 
 #include <pthread.h>
 
 /* our choice: how far ahead of its turn a block may be parked; stored and zero blocks need no buffer */
 #define LZ4_PARKED_MAX 64
+
+/* Bytes that a block takes in the file beside its own: size field before, checksum behind it. */
+#define LZ4_BLOCK_AROUND (LZ4_BLOCK_HEADER + LZ4_SUM_BYTES)
 
 /* A block, or a run of zero blocks, on its way into the file. */
 struct lz4_item {
@@ -20,15 +24,17 @@ struct lz4_item {
 	uint64_t tag;
 	uint64_t file_off; /* known once it has its place */
 	uint32_t kind;
-	uint32_t size;             /* bytes of one block without its size field */
-	const unsigned char *data; /* stored: the bytes; else: the size field and the bytes */
-	unsigned char *buffer;     /* the spare buffer that @data is in, owned; NULL = none */
+	uint32_t size; /* bytes of one block without what is around them */
+	uint32_t sum;  /* stored: checksum of the bytes */
+	const unsigned char
+		*data;         /* stored: the bytes; else: the size field, the bytes and their checksum */
+	unsigned char *buffer; /* the spare buffer that @data is in, owned; NULL = none */
 };
 
-/* A block of zeros, compressed once, with its size field. */
+/* A block of zeros, compressed once, with its size field and checksum. */
 struct lz4_zero {
 	unsigned char *data; /* owned; @copies of the block, one behind the other */
-	uint32_t size;       /* bytes of one without its size field */
+	uint32_t size;       /* bytes of one without what is around them */
 	uint64_t copies;
 };
 
@@ -57,6 +63,8 @@ struct lz4_writer {
 	struct lz4_worker *workers; /* list of those that are not destroyed */
 
 	uint64_t tail_off; /* file offset of the tail's first block; 0 = not finished */
+	/* Blocks of head and tail whose contents have changed since their checksum was written; bit 0: the first of both. */
+	uint64_t *patched; /* owned; dump/base/bitmap.h */
 };
 
 struct lz4_worker {
@@ -64,11 +72,11 @@ struct lz4_worker {
 	struct lz4_worker *next_worker; /* guarded by the writer's lock, like @wants */
 	const struct lz4_item *wants;   /* what this worker waits with; NULL = does not wait */
 	void *state;                    /* owned, liblz4's */
-	unsigned char *output;          /* owned: size field and compressed bytes */
+	unsigned char *output;          /* owned: size field, compressed bytes, checksum */
 	unsigned char *input;           /* owned: a chunk gathered from runs */
 };
 
-/* Bytes of a buffer: size field, and room for liblz4's worst case, which lets it skip its checks. */
+/* Bytes of a buffer: what is around a block, and room for liblz4's worst case, which lets it skip its checks. */
 size_t lz4_buffer_bytes(const struct lz4_writer *writer);
 
 /* Bytes of image in @chunk. */
@@ -87,7 +95,7 @@ static inline void lz4_publish(struct lz4_entry *entry, uint64_t file_off, uint3
 	atomic_store_explicit(&entry->kind, kind, memory_order_release);
 }
 
-/* Compresses @len bytes behind a size field in @out; 0 when they do not become fewer. */
+/* Compresses @len bytes into a block with what is around it in @out; 0 when they do not become fewer. */
 uint32_t lz4_compress_block(
 	void *state, const void *data, uint32_t len, unsigned char *out, int acceleration);
 

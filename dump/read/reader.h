@@ -120,6 +120,16 @@ int warn_unused reader_page(struct reader *reader, uint64_t gpa, enum reader_pag
 /* Counts all pages, as they are now.  0 or -errno. */
 int warn_unused reader_count(struct reader *reader, struct reader_counts *ret);
 
+/* [@gpa, @gpa + @bytes) cannot be read: the file is damaged there. */
+typedef void reader_damage_fn(void *arg, uint64_t gpa, uint64_t bytes);
+
+/*
+ * reader_check - compares all of the guest's memory that is in compressed files with the checksums there; of files
+ * without compression nothing is known.  Reads these files once.  @fn: called for each damaged run; may be NULL.
+ * Result: pages of 4 KiB that are damaged in *ret_pages; 0 or -errno.
+ */
+int warn_unused reader_check(struct reader *reader, reader_damage_fn *fn, void *arg, uint64_t *ret_pages);
+
 /*
  * reader_count_excluded - pages that [@gpa, @gpa + @len), which is memory of the guest, touches and that were not
  * selected.  0 or -errno.

@@ -172,7 +172,9 @@ static int write_lz4(struct reader *reader, struct lz4_writer *writer, struct ch
 		r = lz4_writer_finish(writer);
 	if (!r)
 		r = patch(reader, writer, 0, trailer->head);
-	return r ? r : patch(reader, writer, trailer->head + trailer->ram, trailer->file_size);
+	if (!r)
+		r = patch(reader, writer, trailer->head + trailer->ram, trailer->file_size);
+	return r ? r : lz4_writer_sum(writer);
 }
 
 static const char *check_lz4(struct reader *reader)

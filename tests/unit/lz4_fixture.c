@@ -185,6 +185,8 @@ int lz4_fixture_end(struct lz4_fixture *fixture)
 		r = lz4_writer_patch(fixture->writer, tail, fixture->bytes + tail, image->tail);
 	if (!r)
 		r = lz4_writer_patch(fixture->writer, 0, fixture->bytes, image->head);
+	if (!r)
+		r = lz4_writer_sum(fixture->writer);
 	lz4_writer_destroy(fixture->writer);
 	fixture->writer = NULL;
 	return r;

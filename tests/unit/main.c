@@ -40,6 +40,7 @@ static Suite *(*const suites[])(void) = {
 	suite_salvage_names,
 	suite_lz4_writer,
 	suite_lz4_reader,
+	suite_lz4_sums,
 	suite_pagewalk,
 	suite_select,
 	suite_dump_resume,

@@ -35,6 +35,7 @@ Suite *suite_salvage_kills(void);
 Suite *suite_salvage_names(void);
 Suite *suite_lz4_writer(void);
 Suite *suite_lz4_reader(void);
+Suite *suite_lz4_sums(void);
 Suite *suite_options(void);
 Suite *suite_pagewalk(void);
 Suite *suite_select(void);

@@ -384,6 +384,7 @@ static void compress(const struct dump_fixture *f, int fd)
 	ck_assert_int_eq(lz4_writer_patch(writer, 0, bytes, image.head), 0);
 	ck_assert_int_eq(io_pread_full(from, bytes, image.tail, tail), 0);
 	ck_assert_int_eq(lz4_writer_patch(writer, tail, bytes, image.tail), 0);
+	ck_assert_int_eq(lz4_writer_sum(writer), 0);
 	lz4_writer_destroy(writer);
 	close(from);
 	free(bytes);

@@ -34,8 +34,11 @@ int dump_command_open(const char *path, const char *region, struct reader **ret)
 int dump_command_not_found(struct reader *reader)
 {
 	struct reader_counts counts;
+	uint64_t damaged = 0;
 
-	return reader_count(reader, &counts) || counts.missing ? EXIT_DUMP : EXIT_NOTHING;
+	if (reader_count(reader, &counts) || counts.missing || reader_check(reader, NULL, NULL, &damaged))
+		return EXIT_DUMP;
+	return damaged ? EXIT_DUMP : EXIT_NOTHING;
 }
 
 const char *dump_read_error(int error)

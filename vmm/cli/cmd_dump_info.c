@@ -158,6 +158,17 @@ static void print_counts(const struct reader *reader, const struct reader_counts
 	print_count("missing", counts->missing, counts->total);
 }
 
+static void print_damage(void *arg, uint64_t gpa, uint64_t bytes)
+{
+	bool *begun = arg;
+
+	if (!*begun)
+		printf("\ndamaged, by the checksums in the file\n  %-18s %-18s %12s\n", "guest-physical",
+			"end", "KiB");
+	*begun = true;
+	printf("  %#-18" PRIx64 " %#-18" PRIx64 " %12" PRIu64 "\n", gpa, gpa + bytes, bytes >> 10);
+}
+
 static void print_segments(const struct elfcore *core)
 {
 	printf("\nmemory\n  %-18s %-18s %12s  %s\n", "guest-physical", "end", "KiB", "offset in the image");
@@ -233,11 +244,28 @@ static void print_linux(struct reader *reader)
 		printf("  %s\n", report.lines[i]);
 }
 
+/* @error: of looking for damage. */
+static int say_what_lacks(
+	const struct reader *reader, const struct reader_counts *counts, uint64_t damaged, int error)
+{
+	if (counts->missing)
+		log_warn("%s: %" PRIu64 " of its pages are missing: they are in no file that is there",
+			reader->path, counts->missing);
+	if (damaged)
+		log_warn("%s: %" PRIu64 " of its pages are damaged: their checksums are wrong",
+			reader->path, damaged);
+	if (error)
+		log_warn("%s: cannot be read to its end: %s", reader->path, strerror(-error));
+	return counts->missing || damaged || error ? EXIT_DUMP : EXIT_OK;
+}
+
 int dump_command_info(const struct dump_arguments *args)
 {
 	struct dump_file_facts facts;
 	struct reader_counts counts;
 	struct reader *reader;
+	uint64_t damaged = 0;
+	bool begun = false;
 	int code, r;
 
 	code = dump_command_open(args->files[0], args->region, &reader);
@@ -251,7 +279,8 @@ int dump_command_info(const struct dump_arguments *args)
 		return EXIT_DUMP;
 	}
 	if (args->json) {
-		dump_info_json(reader, &facts, &counts);
+		r = reader_check(reader, NULL, NULL, &damaged);
+		dump_info_json(reader, &facts, &counts, damaged);
 	} else {
 		print_file(reader, &facts);
 		if (reader->metadata.has_meta)
@@ -259,12 +288,11 @@ int dump_command_info(const struct dump_arguments *args)
 		print_linux(reader);
 		print_timeline(&reader->metadata);
 		print_counts(reader, &counts);
+		r = reader_check(reader, print_damage, &begun, &damaged);
 		print_segments(&reader->core);
 		print_cpus(&reader->metadata, args->all);
 	}
-	if (counts.missing)
-		log_warn("%s: %" PRIu64 " of its pages are missing: they are in no file that is there",
-			reader->path, counts.missing);
+	code = say_what_lacks(reader, &counts, damaged, r);
 	reader_close(reader);
-	return counts.missing ? EXIT_DUMP : EXIT_OK;
+	return code;
 }

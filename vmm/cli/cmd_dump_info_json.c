@@ -134,8 +134,8 @@ static void put_timeline(struct json *json, const uint64_t moments[DUMP_MOMENT_N
 	json_end(json);
 }
 
-void dump_info_json(
-	struct reader *reader, const struct dump_file_facts *facts, const struct reader_counts *counts)
+void dump_info_json(struct reader *reader, const struct dump_file_facts *facts,
+	const struct reader_counts *counts, uint64_t damaged)
 {
 	const struct metadata *metadata = &reader->metadata;
 	struct json json = {.out = stdout};
@@ -154,6 +154,7 @@ void dump_info_json(
 	put_linux(&json, reader);
 	put_timeline(&json, metadata->moments);
 	put_counts(&json, reader, counts);
+	json_u64(&json, "damaged_pages", damaged);
 	put_segments(&json, &reader->core);
 	json_array(&json, "cpus");
 	for (uint32_t i = 0; i < metadata->nr_cpus; i++)
