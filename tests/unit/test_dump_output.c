@@ -7,6 +7,7 @@
 #include "tests/unit/suites.h"
 
 #include "dump/base/io.h"
+#include "dump/lz4/lz4_reader.h"
 #include "dump/record/choices.h"
 #include "vmm/cli/commands.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -233,6 +235,73 @@ START_TEST(what_is_no_regular_file_is_written_to_or_refused)
 }
 END_TEST
 
+/* Runs "dump COMMAND FILE ..."; what it says is in @said.  The exit code. */
+static int run_said(const char *command, const char *more, char *said, size_t size)
+{
+	int fd = memfd_create("said", MFD_CLOEXEC), status;
+	char from[192];
+	pid_t child = fork();
+	ssize_t n;
+
+	if (!child) {
+		char *argv[] = {strdup("dump"), strdup(command), path_of(dumps[1].files[0], from),
+			more ? strdup(more) : NULL, NULL};
+
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		_exit(command_dump(more ? 4 : 3, argv));
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	n = pread(fd, said, size - 1, 0);
+	said[n > 0 ? n : 0] = '\0';
+	close(fd);
+	return WEXITSTATUS(status);
+}
+
+/* Flips a bit in the middle of the block that holds @ram_off of the guest's memory. */
+static void damage(uint64_t ram_off)
+{
+	int fd = openat(f.dir_fd, dumps[1].files[0], O_RDWR | O_CLOEXEC);
+	struct lz4_reader *reader;
+	struct lz4_block block;
+	unsigned char byte;
+	uint64_t at;
+
+	ck_assert_int_eq(lz4_reader_open(fd, 0, &reader), 0);
+	ck_assert_int_eq(lz4_reader_block(reader, f.layout.head + ram_off, &block), 0);
+	lz4_reader_close(reader);
+	at = block.file_off + 4 + block.size / 2;
+	ck_assert_int_eq(io_pread_full(fd, &byte, 1, at), 0);
+	byte ^= 16;
+	ck_assert_int_eq(io_pwrite_full(fd, &byte, 1, at), 0);
+	close(fd);
+}
+
+START_TEST(a_flipped_bit_is_told_by_every_command_and_costs_one_chunk)
+{
+	static char said[65536];
+
+	make(&dumps[1]);
+	ck_assert_int_eq(run_said("info", NULL, said, sizeof(said)), OK);
+	ck_assert_ptr_null(strstr(said, "damaged"));
+	damage(5 * KIB(64) + 100);
+	ck_assert_int_eq(run_said("info", NULL, said, sizeof(said)), DUMP);
+	ck_assert_msg(strstr(said, "0x50000            0x60000"), "%s", said);
+	ck_assert_msg(strstr(said, "16 of its pages are damaged"), "%s", said);
+	ck_assert_int_eq(run_said("info", "--json", said, sizeof(said)), DUMP);
+	ck_assert_msg(strstr(said, "\"damaged_pages\": 16"), "%s", said);
+	ck_assert_int_eq(run_said("save", f.dir, said, sizeof(said)), DUMP);
+	ck_assert_msg(strstr(said, "0x50000 to 0x60000"), "%s", said);
+	ck_assert(!fixture_exists(&f, "guest-test-g0.vmcore"));
+	/* page 1 is of another chunk */
+	ck_assert_int_eq(read_to(dumps[1].files[0], "new", "--len=0x4f000", false), OK);
+	ck_assert_int_eq(read_to(dumps[1].files[0], "more", "--len=0x50000", false), DUMP);
+	ck_assert(!fixture_exists(&f, "more"));
+	fixture_fini(&f);
+}
+END_TEST
+
 Suite *suite_dump_output(void)
 {
 	Suite *s = suite_create("dump output");
@@ -243,6 +312,7 @@ Suite *suite_dump_output(void)
 	tcase_add_loop_test(tc, a_file_of_the_dump_is_never_written_to_by_any_name, 0, nr);
 	tcase_add_loop_test(tc, another_file_is_replaced_only_by_force_and_only_when_all_is_read, 0, nr);
 	tcase_add_test(tc, what_cannot_be_read_to_its_end_leaves_no_file_and_the_old_one);
+	tcase_add_test(tc, a_flipped_bit_is_told_by_every_command_and_costs_one_chunk);
 	tcase_add_test(tc, what_is_no_regular_file_is_written_to_or_refused);
 	suite_add_tcase(s, tc);
 	return s;

@@ -10,6 +10,7 @@
 #include "vmm/base/json.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,7 @@ static int save_exit_code(int error)
 	switch (error) {
 	case -EINVAL:
 	case -EEXIST:
+	case -EBADMSG:
 		return EXIT_DUMP;
 	case -ENOENT:
 	case -ENOTDIR:
@@ -49,6 +51,12 @@ static int save_exit_code(int error)
 	default:
 		return EXIT_HOST;
 	}
+}
+
+static void tell_damage(void *arg, uint64_t gpa, uint64_t bytes)
+{
+	log_error("%s: damaged: guest-physical %#" PRIx64 " to %#" PRIx64, (const char *)arg, gpa,
+		gpa + bytes);
 }
 
 static void report_saved(const struct dump_arguments *args, const char *path, const char *format)
@@ -92,7 +100,11 @@ int dump_command_save(const struct dump_arguments *args)
 	if (display.last_ns)
 		fprintf(stderr, "\r\033[K");
 	if (r) {
+		uint64_t pages;
+
 		log_error("%s: %s", args->files[0], why);
+		if (r == -EBADMSG)
+			(void)!reader_check(reader, tell_damage, reader->path, &pages);
 		code = r == -EOPNOTSUPP ? dump_command_not_found(reader) : save_exit_code(r);
 	} else {
 		report_saved(args, path, format->name);
