@@ -384,6 +384,153 @@ START_TEST(a_dump_is_the_same_whichever_call_its_dumper_was_killed_at)
 }
 END_TEST
 
+/* ---- tables that are another's --------------------------------------------------------------------------- */
+
+/* What was fixed when the trailer was made; docs/vmcore.md has the offsets. */
+static const size_t fixed[] = {28, 32, 40, 48, 56, 64, 72, 88, 104, 112, 304, 400, 672, 687, 688, 692, 696};
+
+/* The file that has the tables, of a dump that was killed when about half of its memory was released; -1: not such a way. */
+static int kill_in_the_middle(unsigned nr)
+{
+	int fd;
+
+	ck_assert(setup());
+	ck_assert(run_to_call(nr / 2, false));
+	ck_assert_uint_eq(f.record->released, 1);
+	if (ways[now.way].strategy == DUMP_STRATEGY_REMAP || is_lz4())
+		return f.region_fd;
+	fd = fixture_open(&f, "guest-test-g0.vmcore.partial");
+	return fd;
+}
+
+static void flip(int fd, size_t at)
+{
+	uint64_t off = dump_layout_file_size(&f.layout) - PAGE_SIZE_4K + at;
+	unsigned char byte;
+
+	ck_assert_int_eq(io_pread_full(fd, &byte, 1, off), 0);
+	byte ^= 0x40;
+	ck_assert_int_eq(io_pwrite_full(fd, &byte, 1, off), 0);
+}
+
+START_TEST(tables_of_another_dump_are_not_believed_and_nothing_is_begun_anew)
+{
+	struct dump_engine engine;
+	unsigned nr, files;
+	struct image whole, image;
+	int fd;
+
+	now.way = (unsigned)_i;
+	now.select = "pages";
+	nr = make_whole(&whole);
+	if (!nr)
+		return;
+	fd = kill_in_the_middle(nr);
+	files = fixture_nr_files(&f);
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+		flip(fd, fixed[i]);
+		engine = fixture_engine(&f);
+		engine.resume = true;
+		engine.given_dump_fd = open_what_is_left();
+		ck_assert_msg(dump_engine_run(&engine) == -ESTALE, "byte %zu of the trailer is believed",
+			fixed[i]);
+		ck_assert_uint_eq(fixture_nr_files(&f), files);
+		close(engine.given_dump_fd);
+		flip(fd, fixed[i]);
+	}
+	run_to_the_end(true);
+	image_load(&image);
+	check_image(&image, &whole);
+	free(image.bytes);
+	free(whole.bytes);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(bits_behind_the_last_page_are_nobodys)
+{
+	struct dump_tail tail;
+	uint64_t pages;
+
+	fixture_init(&f, 37 * PAGE_SIZE_4K, GIB(3), 1);
+	pages = f.layout.ram / PAGE_SIZE_4K;
+	ck_assert_uint_ne(pages % 64, 0);
+	ck_assert_int_eq(dump_tail_init(&tail, f.region_fd, f.record, VMCORE_ROLE_REGION), 0);
+	tail.selected[pages / 64] = ~0ull;
+	dump_tail_fini(&tail);
+	ck_assert_int_eq(dump_tail_adopt(&tail, f.region_fd, f.record), 0);
+	ck_assert_uint_eq(tail.selected[pages / 64], (1ull << pages % 64) - 1);
+	dump_tail_fini(&tail);
+	fixture_fini(&f);
+}
+END_TEST
+
+/* ---- the plan ------------------------------------------------------------------------------------------- */
+
+#define OURS(r, s)                                                                                         \
+	{                                                                                                  \
+		.ours = true, .role = VMCORE_ROLE_##r, .state = VMCORE_STATE_##s                           \
+	}
+
+static const struct {
+	uint32_t strategy, sink;
+	struct plan_facts facts;
+	int plan; /* or -errno */
+} plans[] = {
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.released = true}, PLAN_FRESH},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true}, PLAN_FRESH},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .dump = OURS(DUMP, PREPARING)}, PLAN_FRESH},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .dump = OURS(DUMP, DUMPING)}, PLAN_CONTINUE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .dump = OURS(DUMP, FAILED)}, PLAN_CONTINUE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .dump = OURS(DUMP, COMPLETE)},
+		PLAN_NAME_ONLY},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .released = true}, -ESTALE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF,
+		{.resume = true, .released = true, .dump = OURS(DUMP, PREPARING)}, -ESTALE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_ELF, {.resume = true, .released = true, .named = true},
+		PLAN_REMOVE_ONLY},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_LZ4, {.resume = true, .region = OURS(REGION, DUMPING)},
+		PLAN_CONTINUE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_LZ4,
+		{.resume = true, .begun = true, .given = true, .region = OURS(REGION, DUMPING)},
+		PLAN_REWRITE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_LZ4,
+		{.resume = true, .begun = true, .region = OURS(REGION, DUMPING)}, -ESTALE},
+	{DUMP_STRATEGY_VMAPP, DUMP_SINK_LZ4, {.resume = true, .released = true, .given = true}, -ESTALE},
+	{DUMP_STRATEGY_REMAP, DUMP_SINK_ELF, {.resume = true, .region = OURS(REGION, PREPARING)},
+		PLAN_FRESH},
+	{DUMP_STRATEGY_REMAP, DUMP_SINK_ELF, {.resume = true, .region = OURS(REGION, DUMPING)},
+		PLAN_CONTINUE},
+	{DUMP_STRATEGY_REMAP, DUMP_SINK_ELF, {.resume = true, .region = OURS(REGION, COMPLETE)},
+		PLAN_FINISH},
+	{DUMP_STRATEGY_REMAP, DUMP_SINK_ELF, {.resume = true, .region = OURS(DUMP, COMPLETE)},
+		PLAN_NAME_ONLY},
+	{DUMP_STRATEGY_REMAP, DUMP_SINK_ELF, {.resume = true, .released = true}, -ESTALE},
+	{DUMP_STRATEGY_HYBRID, DUMP_SINK_ELF,
+		{.resume = true, .region = OURS(REGION, PREPARING), .dump = OURS(DUMP, DUMPING)},
+		PLAN_CONTINUE},
+	{DUMP_STRATEGY_HYBRID, DUMP_SINK_ELF,
+		{.resume = true, .region = OURS(REGION, DUMPING), .dump = OURS(DUMP, DUMPING)},
+		PLAN_FINISH},
+	{DUMP_STRATEGY_HYBRID, DUMP_SINK_ELF,
+		{.resume = true, .released = true, .region = OURS(REGION, PREPARING)}, -ESTALE},
+	{DUMP_STRATEGY_HYPERCALL, DUMP_SINK_ELF, {.resume = true, .released = true}, PLAN_FRESH},
+	{DUMP_STRATEGY_ADDMEM, DUMP_SINK_ELF, {.resume = true, .dump = OURS(DUMP, DUMPING)}, PLAN_CONTINUE},
+};
+
+START_TEST(the_plan_never_begins_anew_where_memory_is_missing)
+{
+	struct plan_facts facts = plans[_i].facts;
+	enum plan plan = PLAN_FRESH;
+	int r;
+
+	facts.strategy = &dump_strategies[plans[_i].strategy];
+	facts.compressed = dump_sinks[plans[_i].sink].compressed;
+	r = plan_make(&facts, &plan);
+	ck_assert_int_eq(r ? r : (int)plan, plans[_i].plan);
+}
+END_TEST
+
 Suite *suite_dump_resume(void)
 {
 	Suite *suite = suite_create("dump resume");
@@ -391,6 +538,11 @@ Suite *suite_dump_resume(void)
 
 	tcase_set_timeout(tc, 600);
 	tcase_add_loop_test(tc, a_dump_is_the_same_whichever_call_its_dumper_was_killed_at, 0, CASES);
+	tcase_add_loop_test(tc, tables_of_another_dump_are_not_believed_and_nothing_is_begun_anew, 0,
+		(int)ARRAY_LEN(ways));
+	tcase_add_test(tc, bits_behind_the_last_page_are_nobodys);
+	tcase_add_loop_test(
+		tc, the_plan_never_begins_anew_where_memory_is_missing, 0, (int)ARRAY_LEN(plans));
 	suite_add_tcase(suite, tc);
 	return suite;
 }
