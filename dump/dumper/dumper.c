@@ -87,6 +87,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 		.notify_arg = session,
 	};
 	const char *wrong;
+	uint32_t nr_cpus;
 	int r;
 
 	r = dump_record_map(fds[DUMPER_FD_RECORD], &engine.record);
@@ -94,6 +95,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 		dumper_report_refusal(session, 0, r, "the crash record breaks a rule");
 		return;
 	}
+	nr_cpus = engine.record->nr_cpus;
 	wrong = dumper_check_region(engine.region_fd, &engine.record->layout);
 	if (!wrong)
 		wrong = confine(session, fds);
@@ -108,7 +110,7 @@ static void serve(struct session *session, const int fds[DUMPER_NR_FDS], bool re
 		r = dump_engine_run(&engine);
 		dumper_report(session, &engine, r);
 	}
-	dump_record_unmap(engine.record);
+	dump_record_unmap(engine.record, nr_cpus);
 }
 
 static void prepare_process(void)

@@ -104,10 +104,14 @@ int warn_unused dumper_start(struct dumper *dumper, const struct dumper_files *f
 int warn_unused dumper_receive(struct dumper *dumper, struct dumper_event *ret_event);
 
 /*
- * Closes the socket: an idle dumper then exits and is waited for (at most DUMPER_EXIT_MS); a busy one
- * finishes by itself, and is reaped only if it has ended already.  @dumper is then as after dumper_init.
+ * Closes the socket: an idle dumper then exits and is waited for (at most DUMPER_EXIT_MS); a busy one finishes by itself.
+ * One that has not ended by then is waited for by a thread of its own, so that none stays a zombie.  @dumper is then as
+ * after dumper_init.
  */
 void dumper_fini(struct dumper *dumper);
+
+/* The same at once, for a process that is dead or has to be: it works no more beside its successor. */
+void dumper_kill(struct dumper *dumper);
 
 /* Body of the process.  @socket is owned.  Result: exit status of the process. */
 int dumper_main(int socket);

@@ -8,7 +8,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -196,6 +198,28 @@ static void wait_exit(pid_t pid, int ms)
 		poll(&poll_fd, 1, ms);
 }
 
+static void *reap(void *opaque)
+{
+	waitpid((pid_t)(intptr_t)opaque, NULL, 0);
+	return NULL;
+}
+
+/* Has @pid waited for by somebody with nothing else to do: until a dump is complete, or a killed process is gone. */
+static void reap_later(pid_t pid)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attr))
+		return;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* it waits, and does nothing; the smallest stack that there may be */
+	pthread_attr_setstacksize(&attr, (size_t)PTHREAD_STACK_MIN);
+	if (!pthread_create(&thread, &attr, reap, (void *)(intptr_t)pid))
+		pthread_setname_np(thread, "dumper-reaper");
+	pthread_attr_destroy(&attr);
+}
+
 void dumper_fini(struct dumper *dumper)
 {
 	if (dumper->socket >= 0)
@@ -203,7 +227,17 @@ void dumper_fini(struct dumper *dumper)
 	if (dumper->pid > 0) {
 		if (!dumper->busy)
 			wait_exit(dumper->pid, DUMPER_EXIT_MS);
-		waitpid(dumper->pid, NULL, WNOHANG);
+		if (!waitpid(dumper->pid, NULL, WNOHANG))
+			reap_later(dumper->pid);
 	}
 	dumper_init(dumper);
+}
+
+void dumper_kill(struct dumper *dumper)
+{
+	/* our child, and not waited for yet: the number is still its own */
+	if (dumper->pid > 0)
+		kill(dumper->pid, SIGKILL);
+	dumper->busy = true; /* its end is not waited for here */
+	dumper_fini(dumper);
 }

@@ -47,7 +47,6 @@ static const int allowed[] = {
 	SCMP_SYS(sync_file_range),
 	SCMP_SYS(linkat),
 	SCMP_SYS(unlinkat),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(close),
 	SCMP_SYS(write),
 	/* the socket */
@@ -65,7 +64,6 @@ static const int allowed[] = {
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sched_setaffinity),
 	SCMP_SYS(getcpu),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(getrandom),
@@ -84,6 +82,28 @@ static const int allowed[] = {
 	SCMP_SYS(gettid),
 };
 
+/*
+ * Commands of fcntl(2) that act on nothing but the dumper's own descriptors and the locks of its files.  What is left out
+ * changes open files that it shares with the VMM: their flags (a read of the VMM's would wait for ever), and whom the
+ * kernel signals about them (F_SETOWN and F_SETSIG would kill the VMM).
+ */
+static const int fcntl_commands[] = {
+	F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GET_SEALS, F_OFD_SETLK, F_OFD_GETLK};
+
+static int allow_fcntl(scmp_filter_ctx filter)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fcntl_commands) && !r; i++) {
+		/* the kernel looks at 32 bits, whatever is above them */
+		const struct scmp_arg_cmp command = SCMP_A1(
+			SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)(unsigned)fcntl_commands[i]);
+
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &command);
+	}
+	return r;
+}
+
 /* The calls that are allowed with some arguments only. */
 static int allow_some(scmp_filter_ctx filter)
 {
@@ -92,17 +112,21 @@ static int allow_some(scmp_filter_ctx filter)
 	const struct scmp_arg_cmp no_tmpfile = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TMPFILE & ~O_DIRECTORY, 0);
 	const struct scmp_arg_cmp thread = SCMP_A0(
 		SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
-	/* abort() signals its own thread; the VMM has the same user and is not to be killed */
+	/* the VMM has the same user: it is not to be killed, nor moved to one CPU; abort() signals its own thread */
 	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
-	int r;
+	const struct scmp_arg_cmp caller = SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, 0);
+	int r = allow_fcntl(filter);
 
-	r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec);
+	if (!r)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec);
 	if (!r)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec);
 	if (!r)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &thread);
 	if (!r)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
+	if (!r)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(sched_setaffinity), 1, &caller);
 	/* Its flags lie in memory, where a filter cannot look; glibc falls back to clone. */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

@@ -60,7 +60,7 @@ const char *dump_order_name(size_t order)
 	return order < DUMP_ORDER_NR ? names[order] : NULL;
 }
 
-static size_t record_size(uint32_t nr_cpus)
+size_t dump_record_bytes(uint32_t nr_cpus)
 {
 	return sizeof(struct dump_record) + (size_t)nr_cpus * sizeof(struct dump_cpu);
 }
@@ -75,7 +75,7 @@ static struct dump_record *map_whole(int fd, size_t size)
 
 int dump_record_create(uint32_t nr_cpus, int *ret_fd, struct dump_record **ret_record)
 {
-	size_t size = record_size(nr_cpus);
+	size_t size = dump_record_bytes(nr_cpus);
 	struct dump_record *record;
 	autoclose int fd = -1;
 
@@ -157,7 +157,8 @@ static ssize_t checked_size(int fd)
 		return -EINVAL;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size < (off_t)record_size(1) || st.st_size > (off_t)record_size(DUMP_VCPUS_MAX))
+	if (st.st_size < (off_t)dump_record_bytes(1) ||
+		st.st_size > (off_t)dump_record_bytes(DUMP_VCPUS_MAX))
 		return -EINVAL;
 	return (ssize_t)st.st_size;
 }
@@ -174,7 +175,7 @@ int dump_record_map(int fd, struct dump_record **ret_record)
 	if (!record)
 		return -errno;
 	if (record->magic == DUMP_RECORD_MAGIC && record->size == size && record->nr_cpus &&
-		record->nr_cpus <= DUMP_VCPUS_MAX && record_size(record->nr_cpus) == size &&
+		record->nr_cpus <= DUMP_VCPUS_MAX && dump_record_bytes(record->nr_cpus) == size &&
 		record_is_valid(record)) {
 		*ret_record = record;
 		return 0;
@@ -183,10 +184,10 @@ int dump_record_map(int fd, struct dump_record **ret_record)
 	return -EINVAL;
 }
 
-void dump_record_unmap(struct dump_record *record)
+void dump_record_unmap(struct dump_record *record, uint32_t nr_cpus)
 {
 	if (record)
-		munmap(record, record_size(record->nr_cpus));
+		munmap(record, dump_record_bytes(nr_cpus));
 }
 
 void dump_record_mark(struct dump_record *record, enum dump_moment moment, uint64_t ns)

@@ -3,8 +3,10 @@
  * dump/record/record.h - the crash record: everything the dumper must know about a dead VM besides its
  * memory.  It lies in a memfd that the VMM creates and that both processes map.
  *
- * The VMM fills it before it sends it; afterwards only the timeline changes (atomics, written by
- * whichever process sees the moment), and what the dumper finds of a Linux guest.  Both ends are the same binary, so the structs need no
+ * The VMM fills it before it sends it.  From then on both change it: the timeline (atomics, written by whichever process
+ * sees the moment), what a dumper leaves for its successor, what it finds of a Linux guest.  A dumper that its input has
+ * taken over can change all of it at any moment: what the VMM needs of the record later, its size above all, it has
+ * copied before it sent it, and the rest is for people to read.  Both ends are the same binary, so the structs need no
  * versioning between them; what reaches a file is encoded by dump/format/vmcore.c.
  *
  * The strings and numbers that come from the guest are hostile: bounded here, never trusted.
@@ -157,7 +159,11 @@ int warn_unused dump_record_create(uint32_t nr_cpus, int *ret_fd, struct dump_re
  */
 int warn_unused dump_record_map(int fd, struct dump_record **ret_record);
 
-void dump_record_unmap(struct dump_record *record); /* NULL is fine */
+/* Bytes of a record for @nr_cpus vCPUs. */
+size_t dump_record_bytes(uint32_t nr_cpus);
+
+/* @nr_cpus: as when it was created or mapped, from memory that only this process can write; @record may be NULL. */
+void dump_record_unmap(struct dump_record *record, uint32_t nr_cpus);
 
 /* Sets a moment if it is not set yet.  Any thread of either process. */
 void dump_record_mark(struct dump_record *record, enum dump_moment moment, uint64_t ns);

@@ -19,6 +19,7 @@ static void record_init(struct dump_fixture *f, uint32_t nr_cpus)
 	struct dump_record *record;
 
 	ck_assert_int_eq(dump_record_create(nr_cpus, &f->record_fd, &f->record), 0);
+	f->nr_cpus = nr_cpus;
 	record = f->record;
 	record->generation = 0;
 	record->reason = DUMP_REASON_PANIC;
@@ -62,7 +63,7 @@ void fixture_fini(struct dump_fixture *f)
 	close(f->proc_fd);
 	close(f->region_fd);
 	close(f->record_fd);
-	dump_record_unmap(f->record);
+	dump_record_unmap(f->record, f->nr_cpus);
 }
 
 bool fixture_mount(struct dump_fixture *f, const char *options)

@@ -21,6 +21,7 @@ struct dump_fixture {
 	int proc_fd;
 	int region_fd;
 	int record_fd;
+	uint32_t nr_cpus;
 	struct dump_record *record;
 	struct dump_layout layout;
 };

@@ -20,6 +20,7 @@ static Suite *(*const suites[])(void) = {
 	suite_dump_record,
 	suite_dump_engine,
 	suite_dump_dumper,
+	suite_dumper_lies,
 	suite_sandbox,
 	suite_sandbox_ways,
 	suite_guest_dump,

@@ -12,6 +12,7 @@
 
 Suite *suite_base(void);
 Suite *suite_dump_dumper(void);
+Suite *suite_dumper_lies(void);
 Suite *suite_sandbox(void);
 Suite *suite_sandbox_ways(void);
 Suite *suite_guest_dump(void);

@@ -42,8 +42,8 @@ START_TEST(a_good_record_is_seen_by_both_mappings)
 	dump_record_mark(mapped, DUMP_MOMENT_CRASH, 6);
 	ck_assert_uint_eq(f.record->moments[DUMP_MOMENT_CRASH], 5);
 	ck_assert_str_eq(mapped->name, "guest-test-g0");
-	dump_record_unmap(mapped);
-	dump_record_unmap(NULL);
+	dump_record_unmap(mapped, f.nr_cpus);
+	dump_record_unmap(NULL, 1);
 }
 END_TEST
 
@@ -56,7 +56,7 @@ START_TEST(only_1_to_64_vcpus_can_be_recorded)
 	ck_assert_int_eq(dump_record_create(65, &fd, &record), -EINVAL);
 	ck_assert_int_eq(dump_record_create(64, &fd, &record), 0);
 	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	dump_record_unmap(record);
+	dump_record_unmap(record, 64);
 	close(fd);
 }
 END_TEST

@@ -106,7 +106,7 @@ static void teardown(void)
 	jobs_fini(&jobs);
 	for (uint32_t i = 0; i < ARRAY_LEN(vms); i++) {
 		region_destroy(&vms[i]->region);
-		dump_record_unmap(vms[i]->record);
+		dump_record_unmap(vms[i]->record, 1);
 		close(vms[i]->record_fd);
 		free(vms[i]);
 	}

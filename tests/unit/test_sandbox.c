@@ -13,10 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +151,137 @@ START_TEST(in_its_directories_a_dumper_does_what_a_dump_needs)
 }
 END_TEST
 
+/* ---- calls that reach another process ----------------------------------------------------------- */
+
+#ifndef __SANITIZE_ADDRESS__
+
+/* An open file that the dumper shares with the VMM. */
+static int shared_fd;
+
+static int be_signalled(void)
+{
+	return fcntl(shared_fd, F_SETOWN, getppid());
+}
+
+static int choose_signal(void)
+{
+	return fcntl(shared_fd, F_SETSIG, SIGKILL);
+}
+
+static int ask_for_signals(void)
+{
+	return fcntl(shared_fd, F_SETFL, O_ASYNC);
+}
+
+static int let_reads_wait(void)
+{
+	return fcntl(shared_fd, F_SETFL, 0);
+}
+
+static int own_by_owner(void)
+{
+	struct f_owner_ex owner = {.type = F_OWNER_PID, .pid = getppid()};
+
+	return fcntl(shared_fd, F_SETOWN_EX, &owner);
+}
+
+static int lease(void)
+{
+	return fcntl(f.region_fd, F_SETLEASE, F_WRLCK);
+}
+
+static int be_notified(void)
+{
+	return fcntl(f.dir_fd, F_NOTIFY, DN_CREATE);
+}
+
+static int shrink_pipe(void)
+{
+	return fcntl(shared_fd, F_SETPIPE_SZ, 4096);
+}
+
+/* The upper half of a command is nothing to the kernel. */
+static int be_signalled_in_disguise(void)
+{
+	return (int)syscall(SYS_fcntl, shared_fd, 0x100000000ul | F_SETOWN, getppid());
+}
+
+static int move_the_vmm(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	return sched_setaffinity(getppid(), sizeof(one), &one);
+}
+
+static int kill_the_vmm(void)
+{
+	return kill(getppid(), SIGKILL);
+}
+
+static int kill_its_thread(void)
+{
+	return (int)syscall(SYS_tgkill, getppid(), getppid(), SIGKILL);
+}
+
+static int ioctl_shared(void)
+{
+	int on = 1;
+
+	return ioctl(shared_fd, FIOASYNC, &on);
+}
+
+static int (*const reaches[])(void) = {be_signalled, choose_signal, ask_for_signals, let_reads_wait,
+	own_by_owner, lease, be_notified, shrink_pipe, be_signalled_in_disguise, move_the_vmm, kill_the_vmm,
+	kill_its_thread, ioctl_shared};
+
+START_TEST(a_dumper_that_reaches_for_the_vmm_dies_of_it)
+{
+	int fds[2], status;
+	pid_t child;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	shared_fd = fds[0];
+	child = fork();
+	if (!child) {
+		if (sandbox_enter())
+			_exit(99);
+		(void)reaches[_i]();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "status 0x%x", (unsigned)status);
+	ck_assert(fcntl(shared_fd, F_GETFL) & O_NONBLOCK);
+}
+END_TEST
+
+/* What of these calls a dump needs. */
+static int need(int proc_fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	cpu_set_t cpus;
+	int fd = fcntl(f.region_fd, F_DUPFD_CLOEXEC, 0);
+
+	(void)proc_fd;
+	if (fd < 0 || fcntl(fd, F_GETFL) < 0 || fcntl(f.record_fd, F_GET_SEALS) < 0)
+		return 1;
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0 || fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return 2;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+		return 3;
+	return 0;
+}
+
+START_TEST(a_dumper_may_lock_its_files_and_move_itself)
+{
+	NO_LANDLOCK();
+	ck_assert_int_eq(in_the_sandbox(need), 0);
+}
+END_TEST
+
+#endif
+
 static struct dumper_event dump_to(struct dumper *dumper, int dir_fd)
 {
 	const struct dumper_files files = {.record = f.record_fd,
@@ -201,6 +336,10 @@ Suite *suite_sandbox(void)
 	tcase_add_test(tc, a_dumper_reaches_no_file_outside_its_directories);
 	tcase_add_test(tc, in_its_directories_a_dumper_does_what_a_dump_needs);
 	tcase_add_test(tc, a_dumper_stays_with_the_directories_of_its_first_dump);
+#ifndef __SANITIZE_ADDRESS__ /* there is no filter with it */
+	tcase_add_loop_test(tc, a_dumper_that_reaches_for_the_vmm_dies_of_it, 0, (int)ARRAY_LEN(reaches));
+	tcase_add_test(tc, a_dumper_may_lock_its_files_and_move_itself);
+#endif
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -77,8 +77,10 @@ int job_create(struct dump_job **ret, const struct config *config, struct vm *vm
 		job_destroy(job);
 		return err;
 	}
-	job->record_bytes = job->record->size; /* before any dumper could change it */
+	/* what is needed of it: once a dumper has it, it may change */
+	job->record_bytes = job->record->size;
 	job->options = job->record->options;
+	job->ram = job->record->layout.ram;
 	memcpy(job->name, job->record->name, sizeof(job->name));
 	job->populated = io_bytes_behind(job->region_fd);
 	*ret = job;

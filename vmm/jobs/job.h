@@ -23,6 +23,7 @@ struct dump_job {
 	int record_fd, region_fd;   /* owned; -1 once they are not needed any more */
 	int dump_fd;                /* owned; file that guest or dumper has begun to fill, or -1 */
 	const char *dir;            /* borrowed: where the dump goes, for messages */
+	uint64_t ram;               /* bytes of the dead VM's RAM */
 	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
 	uint64_t given_back;        /* bytes that the guest had released before the dumper began */
 	bool held;                  /* the guest dumps by itself: not yet for the dumper */
@@ -30,6 +31,7 @@ struct dump_job {
 	bool sent;        /* the dumper has it */
 	bool announced;   /* the dead VM's memory has its .partial name */
 	bool linked;      /* the dump has, too: releasing may have begun */
+	bool told_linked; /* by the dumper that is at work now */
 	bool retried;     /* the dumper died of it once: @dump_fd is what it left */
 	bool cancelled;   /* the operator does not want it any more */
 	bool finished;    /* published or failed */

@@ -17,6 +17,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* our choice: messages that are taken before the loop looks at other things again; a dumper sends 20 a second */
+#define MESSAGES_MAX 64
+
 /* ---- starting and feeding it ----------------------------------------------------------------------- */
 
 static int start_dumper(struct jobs *jobs)
@@ -109,6 +112,31 @@ static void report_detour(struct jobs *jobs, struct dump_job *job, const char *w
 		EV_STR("dir", job->dir), EV_STR("name", job->name));
 }
 
+/* Names exist.  Each dumper says so once for each job, and so does the operator's log, whatever a dumper repeats. */
+static void handle_linked(struct jobs *jobs, struct dump_job *job, const struct dumper_event *event)
+{
+	if (job->told_linked)
+		return;
+	job->told_linked = true;
+	job->linked = true;
+	if (event->fallback && jobs->setup.fallback_dir_fd >= 0)
+		report_detour(jobs, job, event->text);
+	EVENT(jobs->setup.events, "dump-linked", job->generation, EV_STR("name", job->name));
+	jobs_tell(jobs, JOBS_LINKED, job);
+}
+
+/* Newer numbers of a dump: none is beyond the VM's memory, and none goes back. */
+static void take_numbers(struct dump_job *job, const struct dumper_event *event)
+{
+	struct dumper_event next = *event;
+
+	next.total = u64_min(next.total, job->ram);
+	next.done = u64_min(u64_max(next.done, job->last.done), next.total);
+	next.dumped = u64_min(u64_max(next.dumped, job->last.dumped), next.total);
+	next.released = u64_min(u64_max(next.released, job->last.released), next.total);
+	job->last = next;
+}
+
 static void handle_event(struct jobs *jobs, const struct dumper_event *event)
 {
 	struct dump_job *job = find_job(jobs, event->generation);
@@ -120,19 +148,15 @@ static void handle_event(struct jobs *jobs, const struct dumper_event *event)
 	}
 	switch (event->type) {
 	case DUMPER_LINKED:
-		job->linked = true;
-		if (event->fallback && jobs->setup.fallback_dir_fd >= 0)
-			report_detour(jobs, job, event->text);
-		EVENT(jobs->setup.events, "dump-linked", job->generation, EV_STR("name", job->name));
-		jobs_tell(jobs, JOBS_LINKED, job);
+		handle_linked(jobs, job, event);
 		break;
 	case DUMPER_PROGRESS:
-		job->last = *event;
+		take_numbers(job, event);
 		job_report_progress(jobs, job);
 		jobs_tell(jobs, JOBS_RELEASED, job);
 		break;
 	case DUMPER_DONE:
-		job->last = *event;
+		take_numbers(job, event);
 		jobs->dumper_failures = 0;
 		jobs_unlock(job);
 		job_report_done(jobs, job);
@@ -184,6 +208,8 @@ static bool resume_job(struct jobs *jobs, struct dump_job *job)
 	if (job->retried)
 		return false;
 	job->retried = true;
+	job->told_linked = false;
+	job->last = (struct dumper_event){0}; /* the next one counts for itself */
 	if (job->dump_fd < 0)
 		job->dump_fd = reopen_dump(jobs, job);
 	job_report_progress_end(jobs);
@@ -199,7 +225,8 @@ static void handle_death(struct jobs *jobs)
 	bool oldest = true;
 
 	epoll_ctl(jobs->setup.epoll_fd, EPOLL_CTL_DEL, jobs->dumper.socket, NULL);
-	dumper_fini(&jobs->dumper);
+	dumper_kill(
+		&jobs->dumper); /* one that has only closed its socket, or talks nonsense, is not to go on */
 	if (!jobs->dumper_cancelled) {
 		jobs->dumper_failures++;
 		log_warn("the dumper process ended unexpectedly");
@@ -249,16 +276,14 @@ void jobs_check_stall(struct jobs *jobs, uint64_t now)
 void jobs_receive(struct jobs *jobs)
 {
 	struct dumper_event event;
-	int got;
+	int got = 1;
 
-	while ((got = dumper_receive(&jobs->dumper, &event)) == 1) {
+	for (int i = 0; i < MESSAGES_MAX && (got = dumper_receive(&jobs->dumper, &event)) == 1; i++) {
 		jobs->dumper_heard_ns = clock_mono_ns();
 		handle_event(jobs, &event);
 	}
-	if (got == -EPROTO) {
+	if (got == -EPROTO)
 		log_error("the dumper process sent something that is no event");
-		kill(jobs->dumper.pid, SIGKILL); /* it must not go on beside its successor */
-	}
 	if (got < 0)
 		handle_death(jobs);
 }

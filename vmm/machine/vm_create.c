@@ -215,7 +215,7 @@ void vm_destroy(struct vm *vm)
 		close(vm->fd);
 	guest_dump_fini(&vm->guest_dump);
 	region_destroy(&vm->region);
-	dump_record_unmap(vm->record);
+	dump_record_unmap(vm->record, vm->shared->nr_vcpus);
 	if (vm->record_fd >= 0)
 		close(vm->record_fd);
 	grants_fini(&vm->grants);

@@ -53,12 +53,11 @@ static void say_dump(struct guest *guest, const struct vm *dead, const struct du
 	char bytes[24];
 
 	job_names(job, &names);
-	report_bytes(dead->record->layout.ram, bytes, sizeof(bytes));
+	report_bytes(job->ram, bytes, sizeof(bytes));
 	log_info("generation %u: dumping %s to %s/%s", dead->generation, bytes, guest->config->dump.dir,
 		names.final);
 	EVENT(&guest->around.events, "dump-start", dead->generation, EV_STR("dir", guest->config->dump.dir),
-		EV_STR("name", job->name), EV_U64("memory", dead->record->layout.ram),
-		EV_U64("populated", job->populated));
+		EV_STR("name", job->name), EV_U64("memory", job->ram), EV_U64("populated", job->populated));
 }
 
 static void park(struct vm *dead)
