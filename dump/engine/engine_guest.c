@@ -40,6 +40,37 @@ static bool may_be_linux(const struct dump_record *record)
 	return false;
 }
 
+static bool has_tables(const struct dump_cpu *cpu)
+{
+	return cpu->saved && cpu->cr[0] & PAGEWALK_CR0_PG && cpu->cr[4] & PAGEWALK_CR4_PAE;
+}
+
+struct running {
+	const struct guest_view *view;
+	const struct dump_record *record;
+};
+
+/* A kernel that is there, and that a vCPU has mapped: one that kexec has replaced may be there, too. */
+static bool is_running(void *arg, const struct vmcoreinfo *info)
+{
+	const struct running *running = arg;
+	autofree struct linux_kernel *kernel = malloc(sizeof(*kernel));
+	bool any = false;
+
+	if (!kernel || linux_kernel_init(kernel, running->view, info))
+		return false;
+	for (uint32_t i = 0; i < running->record->nr_cpus; i++) {
+		const struct dump_cpu *cpu = &running->record->cpus[i];
+
+		if (!has_tables(cpu))
+			continue;
+		any = true;
+		if (linux_kernel_runs(kernel, cpu->cr[3], cpu->cr[4]))
+			return true;
+	}
+	return !any;
+}
+
 /*
  * First where it usually is, then by the kernel's pointer to it: in all of memory it would be a page fault for
  * each page.  All vCPUs have the same kernel, so the first one that has an image mapped tells.
@@ -48,16 +79,21 @@ static bool may_be_linux(const struct dump_record *record)
 static int find_info(struct dump_engine *engine, const struct guest_view *view)
 {
 	const struct dump_record *record = engine->record;
-	int r = vmcoreinfo_scan(view, engine->workers, VMCOREINFO_QUICK_PAGES, linux_kernel_accepts,
-		(void *)(uintptr_t)view, &engine->vmcoreinfo);
+	struct running running = {.view = view, .record = record};
+	int r = vmcoreinfo_scan(
+		view, engine->workers, VMCOREINFO_QUICK_PAGES, is_running, &running, &engine->vmcoreinfo);
 	int found = r ? r : -ENOENT;
 
 	for (uint32_t i = 0; found == -ENOENT && i < record->nr_cpus; i++) {
 		const struct dump_cpu *cpu = &record->cpus[i];
 
-		if (cpu->saved && cpu->cr[0] & PAGEWALK_CR0_PG && cpu->cr[4] & PAGEWALK_CR4_PAE)
+		if (has_tables(cpu))
 			found = linux_find_info(view, cpu->cr[3], cpu->cr[4], &engine->vmcoreinfo);
 	}
+	/* one whose memory is whole would be believed by who does not know the vCPUs */
+	if (found != 1 && engine->vmcoreinfo.len &&
+		linux_kernel_accepts((void *)(uintptr_t)view, &engine->vmcoreinfo))
+		engine->vmcoreinfo.len = 0;
 	return found == -ENOENT ? 0 : found;
 }
 

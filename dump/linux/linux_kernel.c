@@ -13,6 +13,9 @@
  */
 #define TABLES_MAX (1u << 20)
 
+/* arch/x86/mm/pti.c: a process' own top table is the page behind the kernel's, and lacks most of the kernel */
+#define PTI_USER_TABLE PAGE_SIZE_4K
+
 /* include/uapi/linux/utsname.h: struct new_utsname is fields of 65 bytes, sysname, nodename, release */
 #define UTS_FIELD 65
 #define UTS_RELEASE (2 * UTS_FIELD)
@@ -92,6 +95,24 @@ bool linux_kernel_accepts(void *arg, const struct vmcoreinfo *info)
 	autofree struct linux_kernel *kernel = malloc(sizeof(*kernel));
 
 	return kernel && !linux_kernel_init(kernel, arg, info);
+}
+
+static bool maps(const struct linux_kernel *kernel, uint64_t root, uint64_t cr4, uint64_t symbol)
+{
+	struct pagewalk walk;
+	struct pagewalk_run run;
+
+	pagewalk_init(&walk, kernel->view, root, cr4, TABLES_MAX);
+	return !pagewalk_run(&walk, symbol, &run) && run.mapped && run.gpa == phys_of_image(kernel, symbol);
+}
+
+bool linux_kernel_runs(const struct linux_kernel *kernel, uint64_t cr3, uint64_t cr4)
+{
+	uint64_t symbol;
+
+	if (!vmcoreinfo_symbol(&kernel->info, "init_uts_ns", &symbol))
+		return false;
+	return maps(kernel, cr3 & ~(uint64_t)PTI_USER_TABLE, cr4, symbol) || maps(kernel, cr3, cr4, symbol);
 }
 
 void linux_kernel_walk(const struct linux_kernel *kernel, struct pagewalk *ret)

@@ -37,6 +37,12 @@ const char *warn_unused linux_kernel_init(
 /* For vmcoreinfo_scan(): accepts what linux_kernel_init() does.  @arg: a struct guest_view. */
 bool linux_kernel_accepts(void *arg, const struct vmcoreinfo *info);
 
+/*
+ * linux_kernel_runs - do the page tables of a vCPU (@cr3, @cr4, 64-bit paging) have this kernel where it is?  A kernel
+ * that was replaced by kexec may have left all of its memory, and have the same release.
+ */
+bool linux_kernel_runs(const struct linux_kernel *kernel, uint64_t cr3, uint64_t cr4);
+
 /* A walk of the same page tables, for another thread. */
 void linux_kernel_walk(const struct linux_kernel *kernel, struct pagewalk *ret);
 

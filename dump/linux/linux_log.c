@@ -13,6 +13,8 @@
 /* a place with this bit is none: the record has no text */
 #define NO_PLACE 1u
 #define BLOCK_ID_BYTES 8
+/* kernel/printk/printk.c: printk_caller_id() */
+#define CALLER_IS_CPU 0x80000000u
 
 /* our choice: a ring's struct is smaller */
 #define STRUCT_MAX 1024
@@ -45,6 +47,9 @@ static const char *find_formats(struct linux_log *log)
 		!find_offset(info, "printk_info.ts_nsec", &log->at.info_ns) ||
 		!find_offset(info, "printk_info.text_len", &log->at.info_len))
 		return "VMCOREINFO does not describe the log's records";
+	/* every kernel that has these records has it, whether or not it prints it (CONFIG_PRINTK_CALLER) */
+	log->at.has_caller = vmcoreinfo_measure(info, "OFFSET", "printk_info.caller_id",
+		log->at.info_size - u64_min(log->at.info_size, 4), &log->at.info_caller);
 	log->at.desc_next = log->at.desc_begin;
 	if (!add_offset(info, "prb_data_blk_lpos.begin", &log->at.desc_begin) ||
 		!add_offset(info, "prb_data_blk_lpos.next", &log->at.desc_next) ||
@@ -103,6 +108,7 @@ const char *linux_log_open(struct linux_log *log, struct linux_kernel *kernel)
 
 	log->kernel = kernel;
 	log->unreadable = 0;
+	log->callers = false;
 	why = find_formats(log);
 	return why ? why : find_rings(log);
 }
@@ -178,6 +184,9 @@ static int read_record(struct linux_log *log, uint64_t id, struct linux_log_reco
 		return 0;
 	ret->ns = get64(info, log->at.info_ns);
 	memcpy(&len, info + log->at.info_len, sizeof(len));
+	ret->has_caller = log->callers && log->at.has_caller && log->at.info_size >= sizeof(ret->caller);
+	if (ret->has_caller)
+		memcpy(&ret->caller, info + log->at.info_caller, sizeof(ret->caller));
 	return read_text(log, desc, len, ret);
 }
 
@@ -194,14 +203,27 @@ static bool is_plain(unsigned char c)
 	return (c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r');
 }
 
+/* "[   1.234567] ", and who wrote it */
+static size_t format_head(const struct linux_log_record *record, char *buf, size_t size)
+{
+	char caller[16] = "", who[12];
+
+	if (record->has_caller) {
+		snprintf(who, sizeof(who), "%c%u", record->caller & CALLER_IS_CPU ? 'C' : 'T',
+			record->caller & ~CALLER_IS_CPU);
+		snprintf(caller, sizeof(caller), "[%8s] ", who);
+	}
+	return (size_t)snprintf(buf, size, "[%5llu.%06llu] %s",
+		(unsigned long long)(record->ns / NSEC_PER_SEC),
+		(unsigned long long)(record->ns % NSEC_PER_SEC / NSEC_PER_USEC), caller);
+}
+
 size_t linux_log_format(const struct linux_log_record *record, char *buf, size_t size)
 {
 	size_t len, indent;
 
 	assert(size > 1);
-	len = (size_t)snprintf(buf, size, "[%5llu.%06llu] ",
-		(unsigned long long)(record->ns / NSEC_PER_SEC),
-		(unsigned long long)(record->ns % NSEC_PER_SEC / NSEC_PER_USEC));
+	len = format_head(record, buf, size);
 	indent = len;
 	for (size_t i = 0; i < record->len && len < size; i++) {
 		unsigned char c = record->text[i];

@@ -20,7 +20,7 @@
 /* text_len is 16 bits */
 #define LINUX_LOG_TEXT_MAX 65535
 /* bytes that one record's text takes at most as linux_log_format() writes it, without its NUL */
-#define LINUX_LOG_LINE_MAX (LINUX_LOG_TEXT_MAX * 24)
+#define LINUX_LOG_LINE_MAX (LINUX_LOG_TEXT_MAX * 40)
 
 struct linux_log {
 	struct linux_kernel *kernel; /* borrowed */
@@ -28,14 +28,18 @@ struct linux_log {
 	unsigned count_bits, size_bits;
 	uint64_t first, end; /* ids of the oldest record, and behind the newest one */
 	uint64_t unreadable; /* records so far whose memory could not be read */
+	bool callers;        /* set it after linux_log_open() to have records tell who wrote them */
 	struct {
 		uint64_t desc_size, desc_state, desc_begin, desc_next;
-		uint64_t info_size, info_ns, info_len;
+		uint64_t info_size, info_ns, info_len, info_caller;
+		bool has_caller;
 	} at;
 };
 
 struct linux_log_record {
 	uint64_t ns; /* since the kernel's clock started */
+	bool has_caller;
+	uint32_t caller; /* bit 31: the number of a CPU, in an interrupt; else that of a thread */
 	size_t len;
 	unsigned char text[LINUX_LOG_TEXT_MAX];
 };
@@ -54,7 +58,8 @@ bool linux_log_read(struct linux_log *log, uint64_t id, struct linux_log_record 
 
 /*
  * linux_log_format - "[    1.234567] text" as makedumpfile --dump-dmesg writes it, with a newline: further
- * lines of a text are indented, bytes that are neither printable nor blanks are escaped as \xNN.
+ * lines of a text are indented, bytes that are neither printable nor blanks are escaped as \xNN.  With a caller
+ * "[    1.234567] [      T1] text", or C and the CPU, as the newest one (1.7.8) does.
  * Cut to @size, always with a NUL.  Result: bytes written without it.
  */
 size_t linux_log_format(const struct linux_log_record *record, char *buf, size_t size);

@@ -16,7 +16,7 @@ struct linux_dump {
 
 /*
  * linux_dump_open - the kernel that the dump's note VMCOREINFO tells of; with @search, a dump without the
- * note is searched for it, page by page, which takes a second or so for each GiB.
+ * note, or with one of another kernel, is searched for it, page by page, which takes a second or so for each GiB.
  * @reader outlives the result.  Result: NULL and *ret (linux_dump_close); or why there is none (static text).
  */
 const char *warn_unused linux_dump_open(struct reader *reader, bool search, struct linux_dump **ret);

@@ -30,6 +30,7 @@ static void check_log(struct linux_kernel *kernel)
 			must(*c >= ' ' && *c <= '~', "a printable report");
 	if (linux_log_open(&log, kernel))
 		return;
+	log.callers = true;
 	must(log.end - log.first <= 1ull << LINUX_LOG_COUNT_BITS_MAX, "a bounded log");
 	for (uint64_t id = log.first; id < log.end && id < log.first + 64; id++)
 		if (linux_log_read(&log, id, &record))

@@ -7,6 +7,7 @@
 #include "dump/base/io.h"
 #include "dump/base/bitmap.h"
 #include "dump/dumper/dumper.h"
+#include "dump/read/linux_dump.h"
 #include "dump/region/pagewalk.h"
 #include "dump/save/save.h"
 #include "dump/record/choices.h"
@@ -42,6 +43,8 @@ static void use_mini(void)
 	ck_assert_int_eq(io_pwrite_full(f.region_fd, mini.ram, MINI_RAM, f.layout.head), 0);
 	f.record->cpus[0].saved = 1;
 	f.record->cpus[0].cr[0] = PAGEWALK_CR0_PG;
+	f.record->cpus[0].cr[3] = MINI_IMAGE_PHYS;
+	f.record->cpus[0].cr[4] = PAGEWALK_CR4_PAE | (mini.levels5 ? PAGEWALK_CR4_LA57 : 0);
 	f.record->cpus[0].idt.base = 0xfffffe0000000000;
 	f.record->options.chunk = KIB(64);
 }
@@ -450,11 +453,111 @@ START_TEST(what_is_no_linux_has_no_such_copy)
 }
 END_TEST
 
+/* ---- notes of a kernel that kexec has replaced ----------------------------------------------------------- */
+
+#define STALE_IMAGE MINI_HOLE_END
+#define STALE_NOTE (MINI_HOLE_END + KIB(512))
+
+/*
+ * Its image and its note lie where a scan looks first, and its release is the same; only that no vCPU has it mapped
+ * tells it from the one that runs.
+ */
+static void leave_another_kernel(char text[4096])
+{
+	uint32_t header[6] = {11, 0, 0};
+
+	memcpy(mini_phys(&mini, STALE_IMAGE), mini_phys(&mini, MINI_IMAGE_PHYS), KIB(256));
+	mini_write_info(&mini, "NUMBER(phys_base)");
+	snprintf(text, 4096, "%.4000sNUMBER(phys_base)=%lld\n", mini.info,
+		(long long)(STALE_IMAGE - (MINI_IMAGE - 0xffffffff80000000ull)));
+	mini_write_info(&mini, NULL);
+	header[1] = (uint32_t)strlen(text);
+	memcpy(header + 3, "VMCOREINFO", 10);
+	memcpy(mini_phys(&mini, STALE_NOTE), header, sizeof(header));
+	memcpy((char *)mini_phys(&mini, STALE_NOTE) + sizeof(header), text, header[1]);
+}
+
+static void setup_stale(void)
+{
+	fixture_init(&f, GIB(1), GIB(3), 1);
+	mini_init(&mini, MINI_6_12, false);
+	mini_free(&mini, FREE_PFN, FREE_ORDER);
+}
+
+START_TEST(the_kernel_that_runs_is_told_from_one_of_the_same_release)
+{
+	char text[4096];
+	int fd;
+
+	leave_another_kernel(text);
+	if (_i) /* it is the only one that has a note */
+		memset(mini_phys(&mini, MINI_NOTE_PHYS), 0, PAGE_SIZE_4K);
+	use_mini();
+	fd = run("linux:16");
+	if (_i) {
+		ck_assert_uint_eq(trailer_of(fd).distrusted, 1u << LINUX);
+		ck_assert_uint_eq(f.record->vmcoreinfo_len, 0);
+	} else {
+		ck_assert_uint_eq(f.record->vmcoreinfo_len, strlen(mini.info));
+		ck_assert_int_eq(memcmp(f.record->vmcoreinfo, mini.info, strlen(mini.info)), 0);
+		ck_assert_uint_eq(trailer_of(fd).excluded[LINUX], 1 << FREE_ORDER);
+	}
+	close(fd);
+}
+END_TEST
+
+/* The note of the file, which another program may have written: of another release, or of the other kernel. */
+static void make_note_stale(const char *path, const char *instead)
+{
+	static char head[MIB(1)];
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char *at;
+
+	ck_assert_int_eq(io_pread_full(fd, head, sizeof(head), 0), 0);
+	at = memmem(head, sizeof(head), mini.info, strlen(mini.info));
+	ck_assert_ptr_nonnull(at);
+	ck_assert_uint_le(strlen(instead), strlen(mini.info));
+	memset(at, '\n', strlen(mini.info));
+	memcpy(at, instead, strlen(instead));
+	ck_assert_int_eq(io_pwrite_full(fd, at, strlen(mini.info), (uint64_t)(at - head)), 0);
+	close(fd);
+}
+
+START_TEST(a_stale_note_of_a_file_leads_to_a_search)
+{
+	char path[PATH_MAX], why[512], text[4096];
+	struct linux_dump *dump;
+	struct reader *reader;
+
+	leave_another_kernel(text);
+	use_mini();
+	close(run("all"));
+	if (!_i) {
+		memcpy(text, mini.info, strlen(mini.info) + 1);
+		memcpy(text, "OSRELEASE=6.11", 14);
+	} else {
+		/* no longer than the right one: without a line that it can do without */
+		char *line = strstr(text, "PAGESIZE=4096\n");
+
+		memmove(line, line + 14, strlen(line + 14) + 1);
+	}
+	snprintf(path, sizeof(path), "%s/guest-test-g0.vmcore", f.dir);
+	make_note_stale(path, text);
+	ck_assert_msg(!reader_open(path, NULL, &reader, why, sizeof(why)), "%s", why);
+	ck_assert_ptr_nonnull(linux_dump_open(reader, false, &dump));
+	ck_assert_ptr_null(linux_dump_open(reader, true, &dump));
+	ck_assert_str_eq(dump->kernel.info.text, mini.info);
+	linux_dump_close(dump);
+	reader_close(reader);
+}
+END_TEST
+
 Suite *suite_linux_dump(void)
 {
 	Suite *suite = suite_create("linux-dump");
 	TCase *tc = tcase_create("engine");
 	TCase *copy = tcase_create("copy");
+	TCase *stale = tcase_create("stale notes");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, a_linux_guest_is_dumped_without_its_help, 0, ARRAY_LEN(strategies));
@@ -464,6 +567,10 @@ Suite *suite_linux_dump(void)
 	tcase_add_test(tc, what_was_found_once_is_not_looked_for_again);
 	tcase_add_test(tc, the_dumper_does_it_in_its_sandbox_and_reports_the_log);
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(stale, setup_stale, teardown);
+	tcase_add_loop_test(stale, the_kernel_that_runs_is_told_from_one_of_the_same_release, 0, 2);
+	tcase_add_loop_test(stale, a_stale_note_of_a_file_leads_to_a_search, 0, 2);
+	suite_add_tcase(suite, stale);
 	tcase_add_checked_fixture(copy, setup, teardown);
 	tcase_add_test(copy, a_copy_for_gdb_has_the_kernels_addresses);
 	tcase_add_loop_test(copy, a_dump_has_the_kernels_addresses_itself_if_that_is_wanted, 0,

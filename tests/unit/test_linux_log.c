@@ -179,6 +179,65 @@ START_TEST(lines_are_printable)
 }
 END_TEST
 
+static void put_caller(uint64_t id, uint32_t caller)
+{
+	memcpy(mini_at(&guest.mini, INFOS + id * 88 + 20), &caller, sizeof(caller));
+}
+
+/* As makedumpfile 1.7.8 writes them. */
+START_TEST(who_wrote_a_line_is_told_if_it_is_asked_for)
+{
+	char line[LINUX_REPORT_LINE_MAX];
+
+	put_caller(0, 0);
+	put_caller(1, 4194304);
+	put_caller(2, 0x80000003);
+	ck_assert_ptr_null(open_log());
+	klog.callers = true;
+	ck_assert(linux_log_read(&klog, 0, &record));
+	linux_log_format(&record, line, sizeof(line));
+	ck_assert_str_eq(line, "[    1.000000] [      T0] Linux version mini\n");
+	ck_assert(linux_log_read(&klog, 1, &record));
+	record.text[6] = '\n';
+	linux_log_format(&record, line, sizeof(line));
+	ck_assert_str_eq(line, "[    2.000001] [T4194304] Kernel\n"
+			       "                          panic - not syncing: a test\n");
+	ck_assert(linux_log_read(&klog, 2, &record));
+	linux_log_format(&record, line, sizeof(line));
+	ck_assert_str_eq(
+		line, "[    3.000002] [      C3] ---[ end Kernel panic - not syncing: a test ]---\n");
+}
+END_TEST
+
+START_TEST(the_longest_line_has_room)
+{
+	static char line[LINUX_LOG_LINE_MAX + 64];
+
+	record = (struct linux_log_record){
+		.ns = UINT64_MAX, .len = LINUX_LOG_TEXT_MAX, .has_caller = true, .caller = UINT32_MAX};
+	memset(record.text, '\n', sizeof(record.text));
+	ck_assert_uint_lt(linux_log_format(&record, line, sizeof(line)), LINUX_LOG_LINE_MAX);
+}
+END_TEST
+
+START_TEST(a_caller_that_is_nowhere_is_not_told)
+{
+	char text[VMCOREINFO_TEXT_MAX];
+	size_t len;
+
+	mini_write_info(&guest.mini, "OFFSET(printk_info.caller_id)");
+	len = (size_t)snprintf(text, sizeof(text), "%s%s", guest.mini.info,
+		_i ? "OFFSET(printk_info.caller_id)=86\n" : "");
+	mini_guest_sync(&guest);
+	ck_assert(vmcoreinfo_set(&guest.info, text, len));
+	ck_assert_ptr_null(linux_kernel_init(&guest.kernel, &guest.view, &guest.info));
+	ck_assert_ptr_null(linux_log_open(&klog, &guest.kernel));
+	klog.callers = true;
+	ck_assert(linux_log_read(&klog, 0, &record));
+	ck_assert(!record.has_caller);
+}
+END_TEST
+
 START_TEST(the_report_tells_release_panic_and_the_end_of_the_log)
 {
 	struct linux_report report;
@@ -378,6 +437,9 @@ Suite *suite_linux_log(void)
 	tcase_add_loop_test(tc, impossible_rings_are_no_log, 0, 6);
 	tcase_add_loop_test(tc, ids_that_make_no_sense_are_cut_to_the_ring, 0, 2);
 	tcase_add_test(tc, lines_are_printable);
+	tcase_add_test(tc, who_wrote_a_line_is_told_if_it_is_asked_for);
+	tcase_add_test(tc, the_longest_line_has_room);
+	tcase_add_loop_test(tc, a_caller_that_is_nowhere_is_not_told, 0, 2);
 	tcase_add_test(tc, the_report_tells_release_panic_and_the_end_of_the_log);
 	tcase_add_test(tc, a_report_of_another_process_is_made_harmless);
 	tcase_add_test(tc, addresses_have_names);

@@ -81,6 +81,7 @@ static void use_mini(struct dump_fixture *f)
 	ck_assert_int_eq(io_pwrite_full(f->region_fd, mini.ram, MINI_RAM, f->layout.head), 0);
 	cpu->saved = 1;
 	cpu->cr[0] = PAGEWALK_CR0_PG;
+	cpu->cr[3] = MINI_IMAGE_PHYS;
 	cpu->cr[4] = PAGEWALK_CR4_PAE | PAGEWALK_CR4_LA57;
 	cpu->idt.base = 0xfffffe0000000000;
 	f->record->panic.page_table = MINI_IMAGE_PHYS;

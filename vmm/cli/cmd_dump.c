@@ -21,7 +21,8 @@ enum {
 	OPT_LEN = 'n',
 	OPT_OUTPUT = 'o',
 	OPT_REGION = 'r',
-	OPT_FORMAT = 'F'
+	OPT_FORMAT = 'F',
+	OPT_CALLER = 'c'
 };
 
 static const struct option known_options[] = {
@@ -34,6 +35,7 @@ static const struct option known_options[] = {
 	{"output", required_argument, NULL, OPT_OUTPUT},
 	{"region", required_argument, NULL, OPT_REGION},
 	{"format", required_argument, NULL, OPT_FORMAT},
+	{"caller", no_argument, NULL, OPT_CALLER},
 	{0},
 };
 
@@ -60,8 +62,9 @@ static const struct subcommand subcommands[] = {
 	{"salvage", "FILE [--output FILE] [--keep] [--region FILE] [--json]",
 		"make a whole dump of the .partial files that a killed dumper has left", "jokr", 1, 1,
 		dump_command_salvage},
-	{"dmesg", "FILE [--region FILE]", "the log of the Linux kernel in the dump", "r", 1, 1,
-		dump_command_dmesg},
+	{"dmesg", "FILE [--caller] [--region FILE]",
+		"the log of the Linux kernel in the dump; --caller: with the thread or CPU of each line",
+		"cr", 1, 1, dump_command_dmesg},
 	{"bt", "FILE [--all] [--region FILE]",
 		"where the Linux kernel in the dump was: the vCPU that panicked, or --all", "ar", 1, 1,
 		dump_command_bt},
@@ -127,6 +130,9 @@ static int take_option(struct dump_arguments *args, int option)
 		return EXIT_OK;
 	case OPT_FORMAT:
 		args->format = optarg;
+		return EXIT_OK;
+	case OPT_CALLER:
+		args->caller = true;
 		return EXIT_OK;
 	default:
 		return EXIT_USAGE; /* getopt has said what is wrong */

@@ -21,9 +21,10 @@ struct dump_arguments {
 	const char *files[DUMP_FILES_MAX];
 	size_t nr_files;
 	bool json;
-	bool all;   /* --all */
-	bool force; /* --force */
-	bool keep;  /* --keep */
+	bool all;    /* --all */
+	bool force;  /* --force */
+	bool keep;   /* --keep */
+	bool caller; /* --caller */
 	bool has_phys, has_len;
 	uint64_t phys, len;
 	const char *output; /* NULL = not given */

@@ -82,8 +82,10 @@ int dump_command_dmesg(const struct dump_arguments *args)
 	record = malloc(sizeof(*record));
 	line = malloc(LINUX_LOG_LINE_MAX + 64);
 	why = record && line ? linux_log_open(&log, &dump->kernel) : "no memory";
-	if (!why)
+	if (!why) {
+		log.callers = args->caller;
 		linux_log_bound(&log, reader_data_bytes(reader));
+	}
 	if (!why && !print_log(&log, record, line, reader_data_bytes(reader)))
 		why = "the log has no records that can be read";
 	if (why)
