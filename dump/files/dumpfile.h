@@ -84,4 +84,21 @@ int warn_unused dumpfile_take_tables(struct dump_tail *to, const struct dump_tai
 /* Everything is in the file: says so.  The last thing before its name. */
 int warn_unused dumpfile_complete(struct dump_tail *tail, uint64_t nr_chunks);
 
+/*
+ * The tables of a file without its crash record, as a salvage has it: where they are says @trailer, a checked copy of the
+ * file's own.  By writes alone, which a full file system lets fail.
+ */
+int warn_unused dumpfile_put_bitmap(int fd, const struct vmcore_trailer *trailer, const uint64_t *selected);
+
+/* Marks chunks [@first, @end) with VMCORE_CHUNK_*. */
+int warn_unused dumpfile_put_marks(
+	int fd, const struct vmcore_trailer *trailer, uint64_t first, uint64_t end, uint8_t mark);
+
+/* One word of the trailer. */
+int warn_unused dumpfile_put_state(int fd, const struct vmcore_trailer *trailer, uint32_t state);
+int warn_unused dumpfile_put_flags(int fd, const struct vmcore_trailer *trailer, uint32_t flags);
+
+/* All of the trailer, by one write: before it the file is what it was, after it what @trailer says. */
+int warn_unused dumpfile_put_trailer(int fd, const struct vmcore_trailer *trailer);
+
 #endif /* DUMP_FILES_DUMPFILE_H */

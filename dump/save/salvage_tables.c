@@ -5,6 +5,7 @@
 #include "dump/base/bitmap.h"
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
+#include "dump/files/dumpfile.h"
 #include "dump/format/tail.h"
 #include "dump/read/reader_chunk.h"
 
@@ -52,8 +53,7 @@ int salvage_load_bitmap(struct salvage *salvage)
 
 int salvage_write_bitmap(struct salvage *salvage, int fd)
 {
-	int r = io_pwrite_full(fd, salvage->selected, (nr_pages(salvage) + 7) / 8,
-		salvage->reader->trailer.places.bitmap_off);
+	int r = dumpfile_put_bitmap(fd, &salvage->reader->trailer, salvage->selected);
 
 	if (r)
 		return salvage_fail_write(salvage, r, "the page bitmap");
@@ -73,22 +73,13 @@ void salvage_leave_out(struct salvage *salvage, uint64_t page, bool lost)
 
 int salvage_mark_chunks(struct salvage *salvage, int fd, uint64_t first, uint64_t end, uint8_t mark)
 {
-	unsigned char marks[4096];
-	int r = 0;
+	int r = dumpfile_put_marks(fd, &salvage->reader->trailer, first, end, mark);
 
-	memset(marks, mark, sizeof(marks));
-	while (!r && first < end) {
-		uint64_t n = u64_min(end - first, sizeof(marks));
-
-		r = io_pwrite_full(fd, marks, n, salvage->reader->trailer.places.progress_off + first);
-		first += n;
-	}
 	return r ? salvage_fail_write(salvage, r, "the progress table") : 0;
 }
 
 int salvage_settle_bitmap(struct salvage *salvage)
 {
-	const uint32_t state = VMCORE_STATE_DUMPING;
 	int r;
 
 	if (reader_has_bitmap(salvage->reader))
@@ -96,15 +87,13 @@ int salvage_settle_bitmap(struct salvage *salvage)
 	r = salvage_write_bitmap(salvage, salvage->dump_fd);
 	if (r)
 		return r;
-	r = io_pwrite_full(salvage->dump_fd, &state, sizeof(state),
-		trailer_off(salvage) + offsetof(struct vmcore_trailer, state));
+	r = dumpfile_put_state(salvage->dump_fd, &salvage->reader->trailer, VMCORE_STATE_DUMPING);
 	return r ? salvage_fail_write(salvage, r, "the trailer") : 0;
 }
 
 static int write_flags(struct salvage *salvage, int fd, uint32_t flags, const char *what)
 {
-	int r = io_pwrite_full(
-		fd, &flags, sizeof(flags), trailer_off(salvage) + offsetof(struct vmcore_trailer, flags));
+	int r = dumpfile_put_flags(fd, &salvage->reader->trailer, flags);
 
 	return r ? salvage_fail_write(salvage, r, what) : 0;
 }
@@ -142,7 +131,7 @@ int salvage_write_trailer(struct salvage *salvage, int fd)
 	trailer.error = whole ? 0 : -ENODATA;
 	atomic_store_explicit(
 		&trailer.state, whole ? VMCORE_STATE_COMPLETE : VMCORE_STATE_FAILED, memory_order_relaxed);
-	r = io_pwrite_full(fd, &trailer, sizeof(trailer), trailer_off(salvage));
+	r = dumpfile_put_trailer(fd, &trailer);
 	return r ? salvage_fail_write(salvage, r, "the trailer") : 0;
 }
 
