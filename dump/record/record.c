@@ -25,6 +25,7 @@ static const char *const reason_names[DUMP_REASON_NR] = {
 	[DUMP_REASON_HANG] = "hang",
 	[DUMP_REASON_OPERATOR] = "operator",
 	[DUMP_REASON_PVPANIC] = "pvpanic",
+	[DUMP_REASON_NO_MEMORY] = "no-memory",
 };
 
 static const char *const moment_names[DUMP_MOMENT_NR] = {

@@ -39,6 +39,7 @@ enum dump_reason {
 	DUMP_REASON_HANG,           /* "hang": the watchdog ran out */
 	DUMP_REASON_OPERATOR,       /* "operator": SIGUSR1 */
 	DUMP_REASON_PVPANIC,        /* "pvpanic": the pvpanic device */
+	DUMP_REASON_NO_MEMORY,      /* "no-memory": the host had none for it */
 	DUMP_REASON_NR
 };
 const char *dump_reason_name(enum dump_reason reason);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,57 @@ END_TEST
 
 /* ---- the service comes first ---------------------------------------------------------------------- */
 
+/* The first event of either name. */
+static const char *await_either(struct run *run, const char *one, const char *other)
+{
+	uint64_t end = now_ns() + RUN_LIMIT_MS * NSEC_PER_MSEC;
+
+	for (;;) {
+		const char *event;
+
+		event_log_update(&run->log);
+		event = event_find(&run->log, one, -1, NULL);
+		if (!event)
+			event = event_find(&run->log, other, -1, NULL);
+		if (event)
+			return event;
+		run_assert(run, now_ns() < end, "neither event '%s' nor '%s'", one, other);
+		sleep_until(now_ns() + 10 * NSEC_PER_MSEC);
+	}
+}
+
+START_TEST(a_guest_larger_than_its_tmpfs_is_refused_and_if_it_must_run_it_is_said_what_is_full)
+{
+	char dir[256], err[1 << 14], reason[32];
+	struct run run;
+
+	NEEDS_KVM();
+	if (!private_tmpfs(dir, sizeof(dir), "size=64M")) {
+		print_skip(__func__, "this user may not mount a tmpfs");
+		return;
+	}
+	run_start(
+		&run, &(struct guest){.cmdline = "scenario=idle fill=pattern:80",
+			      .memory = 128,
+			      .dir = dir,
+			      .more = _i ? "[vm]\nmemory_overcommit = yes\n[recovery]\nenabled = no" : ""});
+	if (!_i) {
+		run_ends(&run, CODE_CONFIG);
+		run_count(&run, "run", 0);
+	} else {
+		/* which of the two is the kernel's choice; but no guest stands still in silence, or for another reason */
+		if (event_text(await_either(&run, "dir-full", "crash"), "reason", reason, sizeof(reason)))
+			run_assert(&run, !strcmp(reason, "no-memory"), "reason '%s'", reason);
+		run_signal(&run, SIGKILL);
+		run_wait(&run);
+	}
+	read_file(run.err, err, sizeof(err));
+	run_assert(&run, strstr(err, dir) && strstr(err, _i ? "is full" : "memory_overcommit"),
+		"it does not say what is wrong");
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_new_dump_that_does_not_fit_leaves_the_old_one)
 {
 	char small[256], old[512], other[512];
@@ -356,6 +408,8 @@ Suite *suite_room(void)
 		tcase, a_dump_that_is_the_memory_itself_cannot_lie_on_another_file_system, 0, 2);
 	tcase = run_tcase(suite, "service first");
 	tcase_add_test(tcase, a_new_dump_that_does_not_fit_leaves_the_old_one);
+	tcase_add_loop_test(tcase,
+		a_guest_larger_than_its_tmpfs_is_refused_and_if_it_must_run_it_is_said_what_is_full, 0, 2);
 	tcase_add_loop_test(
 		tcase, a_service_that_crashes_again_and_again_comes_back_whatever_dumps_there_are, 0, 3);
 	return suite;

@@ -48,8 +48,9 @@ struct config {
 		char *kernel; /* bzImage, or ELF file with a PVH entry note */
 		char *initrd; /* "" = none */
 		char *cmdline;
-		uint64_t memory;  /* bytes, multiple of 2 MiB */
-		char *memory_dir; /* on tmpfs: guest RAM */
+		uint64_t memory;        /* bytes, multiple of 2 MiB */
+		char *memory_dir;       /* on tmpfs: guest RAM */
+		bool memory_overcommit; /* also on one that is smaller than the guest */
 		uint64_t vcpus;
 		uint64_t watchdog;     /* ns without a sign of life that count as a hang; 0 = off */
 		uint64_t stop_timeout; /* ns that a guest may take to power off when asked; 0 = any time */

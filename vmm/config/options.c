@@ -70,6 +70,8 @@ const struct config_option options[] = {
 	{FIELD(vm, memory_dir), .type = OPTION_PATH,
 		.help = "directory on tmpfs for guest RAM (default: <vm.name> in /dev/shm/minivmm, "
 			"or in a place of the user's own)"},
+	{FIELD(vm, memory_overcommit), .type = OPTION_BOOL, .fallback = "no",
+		.help = "start although the tmpfs of vm.memory_dir is smaller than vm.memory"},
 	{FIELD(vm, vcpus), .type = OPTION_UINT, .fallback = "1", .min = 1, .max = DUMP_VCPUS_MAX,
 		.help = "number of vCPUs"},
 	{FIELD(vm, watchdog), .type = OPTION_DURATION, .fallback = "0", .min = 0, .max = DURATION_MAX,

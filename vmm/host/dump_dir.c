@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define ROOT_NAME (PLACES_ROOT + sizeof(PLACES_SHM)) /* its last part */
+/* our choice: the kernel counts by CPU, so that the last pages may be there and not to be had */
+#define FULL_BELOW KIB(256)
 #define MOUNT_LOCK "/run/minivmm.lock"
 
 /*
@@ -249,4 +251,13 @@ int dump_dir_probe(int dir_fd, struct dump_dir_facts *ret)
 	}
 	munmap(map, size);
 	return 0;
+}
+
+bool dump_dir_is_full(int dir_fd)
+{
+	struct statfs fs;
+
+	/* no blocks: without a limit */
+	return !fstatfs(dir_fd, &fs) && fs.f_blocks &&
+	       (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < FULL_BELOW;
 }

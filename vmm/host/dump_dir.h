@@ -41,4 +41,7 @@ struct dump_dir_facts {
 /* dump_dir_probe - touch one byte of a temporary file in @dir_fd and look.  -errno on failure. */
 int warn_unused dump_dir_probe(int dir_fd, struct dump_dir_facts *ret);
 
+/* True if the file system of @dir_fd has no room for more memory of a VM. */
+bool dump_dir_is_full(int dir_fd);
+
 #endif /* VMM_HOST_DUMP_DIR_H */

@@ -4,6 +4,7 @@
 
 #include "dump/base/io.h"
 #include "dump/base/log.h"
+#include "vmm/host/dump_dir.h"
 #include "vmm/machine/cpuid.h"
 #include "vmm/machine/vm.h"
 
@@ -120,6 +121,21 @@ static void note_first_run(struct vm *vm)
 	vm_notify(vm);
 }
 
+/* KVM does not go on.  Memory that is not to be had is no fault of KVM's. */
+static void end_failed_run(struct vcpu *vcpu, int err)
+{
+	const struct vm_shared *shared = vcpu->vm->shared;
+
+	if (err == EFAULT && dump_dir_is_full(shared->dir_fd)) {
+		log_error("vCPU %u: %s is full: there is no memory for the guest", vcpu->id,
+			shared->memory_dir);
+		end_crash(vcpu, DUMP_REASON_NO_MEMORY, (uint64_t)err);
+		return;
+	}
+	log_error("vCPU %u: KVM_RUN: %s", vcpu->id, strerror(err));
+	end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, (uint64_t)err);
+}
+
 static void run_guest(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
@@ -135,9 +151,7 @@ static void run_guest(void *opaque)
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 			if (err == EINTR || err == EAGAIN)
 				continue;
-			log_error("vCPU %u: KVM_RUN: %s%s", vcpu->id, strerror(err),
-				err == EFAULT ? " (is the tmpfs of vm.memory_dir full?)" : "");
-			end_crash(vcpu, DUMP_REASON_INTERNAL_ERROR, (uint64_t)err);
+			end_failed_run(vcpu, err);
 			vcpu->over = true;
 		} else if (handle_exit(vcpu) == BUS_STOP) {
 			vcpu->over = true;

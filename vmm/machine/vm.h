@@ -52,10 +52,11 @@ struct vm_shared {
 	struct console *console;
 	struct backends *backends; /* disks and network interfaces; NULL = none */
 	struct events *events;
-	int dir_fd;         /* directory of regions */
-	int dump_dir_fd;    /* directory of dumps; may be the same */
-	uint32_t dump_mode; /* FW_DUMP_MODE_*: who dumps after a panic call */
-	int notify_fd;      /* eventfd that vCPU threads ring */
+	int dir_fd;             /* directory of regions */
+	const char *memory_dir; /* its path, for messages */
+	int dump_dir_fd;        /* directory of dumps; may be the same */
+	uint32_t dump_mode;     /* FW_DUMP_MODE_*: who dumps after a panic call */
+	int notify_fd;          /* eventfd that vCPU threads ring */
 	uint32_t nr_vcpus;
 	uint64_t memory; /* bytes of RAM */
 	bool watchdog;   /* vCPUs are to be watched: see watchdog.h */

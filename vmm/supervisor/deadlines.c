@@ -65,6 +65,7 @@ void deadlines_check(struct guest *guest)
 	if (now >= settle_deadline(guest))
 		jobs_settle(&guest->jobs, guest->recovery.vm->generation, 0);
 	jobs_check_stall(&guest->jobs, now);
+	fullness_check(guest, now);
 }
 
 /* For epoll_wait: ms until the next deadline, -1 = none. */
@@ -74,6 +75,7 @@ int deadlines_next(struct guest *guest)
 
 	at = u64_min(at, jobs_stall_deadline(&guest->jobs));
 	at = u64_min(at, settle_deadline(guest));
+	at = u64_min(at, fullness_deadline(guest));
 	at = u64_min(at, guest->recovery.due_ns);
 	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
 		at = u64_min(at, vm->dying_deadline_ns);

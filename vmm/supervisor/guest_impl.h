@@ -16,6 +16,12 @@
 #include "vmm/supervisor/standby.h"
 #include "vmm/supervisor/surroundings.h"
 
+/* fullness.c's */
+struct fullness {
+	uint64_t look_ns; /* when to look next whether vm.memory_dir is full */
+	bool said;        /* that it is */
+};
+
 struct guest {
 	const struct config *config; /* borrowed */
 	uint64_t started_ns;         /* when minivmm was started */
@@ -26,7 +32,8 @@ struct guest {
 	struct standby fresh;   /* of the next reboot */
 	struct jobs jobs;
 	struct recovery recovery;
-	struct vm *dying;       /* owned list, crash.c's: crashed VMs whose dump has not begun */
+	struct vm *dying; /* owned list, crash.c's: crashed VMs whose dump has not begun */
+	struct fullness fullness;
 	struct control control; /* guest_control.c's */
 };
 
@@ -76,6 +83,14 @@ void deadlines_check(struct guest *guest);
 
 /* For epoll_wait: ms until something is due, -1 = nothing will be. */
 int deadlines_next(struct guest *guest);
+
+/* ---- fullness.c --------------------------------------------------------------------------------- */
+
+/* When to look next; UINT64_MAX = never. */
+uint64_t fullness_deadline(const struct guest *guest);
+
+/* Looks whether the running VM cannot get memory, if it is time: old dumps go for it, or it is said. */
+void fullness_check(struct guest *guest, uint64_t now);
 
 /* ---- guest_control.c ---------------------------------------------------------------------------- */
 

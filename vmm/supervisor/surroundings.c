@@ -85,7 +85,7 @@ static int open_memory_dir(struct surroundings *around)
 {
 	const struct config *config = around->config;
 	struct dump_dir_facts facts;
-	char why[WHY_MAX], have[24];
+	char why[WHY_MAX], have[24], size[24];
 
 	if (dump_dir_open(config->vm.memory_dir, (enum huge_pages)config->dump.huge_pages, &around->dir_fd,
 		    why, sizeof(why))) {
@@ -102,6 +102,15 @@ static int open_memory_dir(struct surroundings *around)
 	if (!dump_dir_probe(around->dir_fd, &facts)) {
 		around->huge_pages = facts.huge;
 		report_bytes(facts.available, have, sizeof(have));
+		report_bytes(facts.size, size, sizeof(size));
+		if (facts.size && facts.size < config->vm.memory && !config->vm.memory_overcommit) {
+			log_error("[vm] memory_dir: %s is on a tmpfs of %s, less than vm.memory: a guest "
+				  "that "
+				  "uses all its memory would stand still or crash (memory_overcommit = yes "
+				  "starts it all the same)",
+				config->vm.memory_dir, size);
+			return EXIT_CONFIG;
+		}
 		if (facts.available < config->vm.memory)
 			log_warn("%s has only %s free, less than vm.memory", config->vm.memory_dir, have);
 		EVENT(&around->events, "dir", 0, EV_STR("dir", config->vm.memory_dir),
@@ -157,6 +166,7 @@ static void share(struct surroundings *around)
 		.backends = &around->backends,
 		.events = &around->events,
 		.dir_fd = around->dir_fd,
+		.memory_dir = around->config->vm.memory_dir,
 		.dump_dir_fd = around->dump_dir_fd,
 		.dump_mode = config->dump.enabled ? dump_strategies[config->dump.strategy].guest_mode
 						  : FW_DUMP_MODE_VMM,
