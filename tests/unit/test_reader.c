@@ -264,6 +264,83 @@ START_TEST(a_region_alone_is_the_whole_memory)
 END_TEST
 
 /* The region of another VM beside a dump would give a mixture of two guests. */
+/* The dumper's work on chunk @moving, done when the reader has looked at its mark and reads its page. */
+static struct {
+	int dump, region;
+	uint64_t mark_off, chunk_off, chunk;
+} moving;
+
+static int move_meanwhile(enum io_call call, size_t *len)
+{
+	uint8_t done = VMCORE_CHUNK_DONE;
+
+	if (call != IO_PREAD || !len || *len != 4096)
+		return 0;
+	io_test_hook = NULL;
+	ck_assert_int_eq(pwrite(moving.dump, &done, 1, (off_t)moving.mark_off), 1);
+	ck_assert_int_eq(fallocate(moving.region, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 (off_t)moving.chunk_off, (off_t)moving.chunk),
+		0);
+	return 0;
+}
+
+START_TEST(a_chunk_that_moves_between_mark_and_bytes_is_read_where_it_is_then)
+{
+	static unsigned char chunk[MIB(2)], got[4096], want[4096];
+	struct dump_fixture f;
+	struct reader *reader;
+
+	fixture_init(&f, MIB(16), MIB(5), 1);
+	fixture_fill(&f, 0, 4096, SEED);
+	run_engine_up_to(&f, 3);
+	reader = open_reader(&f, DUMP_PARTIAL);
+	moving.dump = openat(f.dir_fd, DUMP_PARTIAL, O_RDWR | O_CLOEXEC);
+	moving.region = openat(f.dir_fd, REGION_PARTIAL, O_RDWR | O_CLOEXEC);
+	moving.chunk = sizeof(chunk);
+	moving.chunk_off = f.layout.head + 6 * sizeof(chunk);
+	moving.mark_off = reader->trailer.places.progress_off + 6;
+	ck_assert_int_eq(io_pread_full(moving.region, chunk, sizeof(chunk), moving.chunk_off), 0);
+	ck_assert_int_eq(io_pwrite_full(moving.dump, chunk, sizeof(chunk), moving.chunk_off), 0);
+	io_test_hook = move_meanwhile;
+	ck_assert_int_eq(reader_read(reader, gpa_of(&f, 6 * CHUNK_PAGES + 7), got, sizeof(got)), 0);
+	ck_assert_ptr_null(io_test_hook);
+	fixture_page(6 * CHUNK_PAGES + 7, SEED, want);
+	ck_assert_mem_eq(got, want, sizeof(got));
+	reader_close(reader);
+	close(moving.dump);
+	close(moving.region);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(what_a_region_alone_has_lost_is_missing_and_not_zeros)
+{
+	struct dump_fixture f;
+	struct reader *reader;
+	struct reader_counts counts;
+	enum reader_page page;
+	char buf[8192];
+
+	fixture_init(&f, MIB(16), MIB(5), 1);
+	fixture_fill(&f, 0, 4096, SEED);
+	run_engine_up_to(&f, 3);
+	unlinkat(f.dir_fd, DUMP_PARTIAL, 0);
+	reader = open_reader(&f, REGION_PARTIAL);
+	ck_assert_int_eq(reader_read(reader, gpa_of(&f, 5), buf, 4096), -ENODATA);
+	ck_assert_int_eq(reader_page(reader, gpa_of(&f, 5), &page), 0);
+	ck_assert_int_eq(page, READER_PAGE_MISSING);
+	/* one page of two is enough */
+	ck_assert_int_eq(reader_read(reader, gpa_of(&f, 3 * CHUNK_PAGES - 1), buf, 8192), -ENODATA);
+	ck_assert_int_eq(reader_read(reader, gpa_of(&f, 3 * CHUNK_PAGES), buf, 4096), 0);
+	ck_assert_int_eq(reader_page(reader, gpa_of(&f, 3 * CHUNK_PAGES), &page), 0);
+	ck_assert_int_eq(page, READER_PAGE_PENDING);
+	ck_assert_int_eq(reader_count(reader, &counts), 0);
+	ck_assert_uint_eq(counts.missing, 3 * CHUNK_PAGES);
+	reader_close(reader);
+	fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(a_region_of_another_dump_is_not_used)
 {
 	struct dump_fixture f;
@@ -673,6 +750,8 @@ Suite *suite_reader(void)
 		tc, a_partial_dump_and_its_region_together_give_every_page, 0, ARRAY_LEN(stages));
 	tcase_add_test(tc, without_its_region_a_partial_dump_says_what_is_missing_instead_of_zeros);
 	tcase_add_test(tc, a_region_alone_is_the_whole_memory);
+	tcase_add_test(tc, a_chunk_that_moves_between_mark_and_bytes_is_read_where_it_is_then);
+	tcase_add_test(tc, what_a_region_alone_has_lost_is_missing_and_not_zeros);
 	tcase_add_test(tc, a_region_of_another_dump_is_not_used);
 	tcase_add_loop_test(tc, a_dump_that_is_being_written_reads_right_at_every_moment, 0, 2);
 	tcase_add_test(tc, the_bitmap_tells_excluded_from_zero);
