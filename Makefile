@@ -123,9 +123,15 @@ $(B)/tests/unit-tests: $(UNIT_OBJ) $(B)/tests/vmcores/mini.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
 
-$(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ)
+$(B)/tests/kvm-tests: $(KVM_OBJ) $(LIB_OBJ) | $(B)/tests/preload/faults.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $$(pkg-config --libs check)
+
+# Loaded into a minivmm under test; never sanitized, and without 64-bit names for its own functions.
+$(B)/tests/preload/%.so: tests/preload/%.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 $(WARN) -D_GNU_SOURCE -D_LARGEFILE64_SOURCE -fPIC -shared -o $@ $< -ldl
 
 $(B)/tests/debian-tests: $(DEBIAN_OBJ) $(LIB_OBJ)
 	$(call say,LD,$@)

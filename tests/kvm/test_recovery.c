@@ -9,11 +9,15 @@
 #include "tests/kvm/suites.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+static struct output output;
 
 /* ---- it waits for nothing -------------------------------------------------------------------- */
 
@@ -34,6 +38,112 @@ START_TEST(the_recovery_vm_runs_before_the_dump_of_a_large_guest_is_done)
 	copied = run_u64(&run, timeline, "copied");
 	run_assert(&run, ran < copied, "the recovery VM ran after the last chunk was copied: %s", timeline);
 	run_assert(&run, run_u64(&run, timeline, "ready") > ran, "ready before it ran: %s", timeline);
+	run_finish(&run);
+}
+END_TEST
+
+/* Has minivmm run on a slow or full host: tests/preload/faults.c. */
+static void preload(const char *name, const char *value)
+{
+	const char *minivmm = getenv("MINIVMM"), *slash = strrchr(minivmm, '/');
+	char library[512], path[PATH_MAX];
+
+	snprintf(library, sizeof(library), "%.*s/tests/preload/faults.so", (int)(slash - minivmm), minivmm);
+	ck_assert_msg(realpath(library, path), "%s: %s", library, strerror(errno));
+	ck_assert_int_eq(setenv("LD_PRELOAD", path, 1), 0);
+	ck_assert_int_eq(setenv(name, value, 1), 0);
+	ck_assert_int_eq(setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1), 0);
+}
+
+/* A copy of the stub in the run's directory: the kernel of recovery VMs alone, read with @ms for each call. */
+static void slow_recovery_kernel(struct run *run, const char *ms, char *more, size_t size)
+{
+	char path[400], buf[65536];
+	FILE *from = fopen(getenv("STUB"), "re"), *to;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/slow-kernel", run->dir);
+	to = fopen(path, "we");
+	ck_assert(from && to);
+	while ((n = fread(buf, 1, sizeof(buf), from)))
+		ck_assert_uint_eq(fwrite(buf, 1, n, to), n);
+	ck_assert(!fclose(to) && !fclose(from));
+	snprintf(more, size, "[recovery]\nkernel = %s", path);
+	preload("SLOW_FILE", path);
+	ck_assert_int_eq(setenv("SLOW_MS", ms, 1), 0);
+}
+
+START_TEST(a_recovery_kernel_that_is_read_for_seconds_holds_up_neither_dump_nor_operator)
+{
+	uint64_t done, ran;
+	char more[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_prepare(&run);
+	slow_recovery_kernel(&run, "1000", more, sizeof(more));
+	run_start(&run, &(struct guest){.cmdline = "scenario=null-deref",
+				.recovery = "scenario=ready-poweroff",
+				.more = more});
+	run_await(&run, "recovery-waits", 1);
+	run_minivmm(&run, &output, arg("ctl"), run.dump_dir, arg("--json"), arg("status"), NULL);
+	run_assert(&run, !output.code && strstr(output.out, "\"state\":\"waits-standby\""), "%s%s",
+		output.out, output.err);
+	run_ends(&run, CODE_OK);
+	done = event_ns(run_event(&run, "dump-done", 0));
+	ran = event_ns(run_event(&run, "run", 1));
+	run_assert(&run, done < ran, "the dump waited for the kernel: done %llu, ran %llu",
+		(unsigned long long)done, (unsigned long long)ran);
+	run_finish(&run);
+}
+END_TEST
+
+START_TEST(once_the_standby_is_made_a_crash_does_not_wait_for_a_slow_kernel)
+{
+	uint64_t crashed, ran, end;
+	char more[512];
+	struct run run;
+
+	NEEDS_KVM();
+	run_prepare(&run);
+	slow_recovery_kernel(&run, "300", more, sizeof(more));
+	run_start(&run,
+		&(struct guest){
+			.cmdline = "scenario=idle", .recovery = "scenario=ready-poweroff", .more = more});
+	run_await(&run, "ready", 0);
+	end = now_ns() + RUN_LIMIT_MS * 1000000ull;
+	do { /* the standby takes memory as soon as it is there */
+		run_assert(&run, now_ns() < end, "no standby: %s", output.out);
+		usleep(50000);
+		run_minivmm(&run, &output, arg("ctl"), run.dump_dir, arg("--json"), arg("status"), NULL);
+	} while (strstr(output.out, "\"other\":0}"));
+	run_minivmm(&run, &output, arg("ctl"), run.dump_dir, arg("crash"), NULL);
+	run_ends(&run, CODE_OK);
+	run_count(&run, "recovery-waits", 0);
+	crashed = event_ns(run_event(&run, "crash", 0));
+	ran = event_ns(run_event(&run, "run", 1));
+	/* a millisecond, and much more on a busy host; a single read of the kernel takes longer */
+	run_assert(&run, ran - crashed < 250 * 1000000ull, "%llu ns from crash to run",
+		(unsigned long long)(ran - crashed));
+	run_finish(&run);
+}
+END_TEST
+
+/* The standby fails first, then what is made when it is needed: each time there is no memory. */
+START_TEST(a_recovery_vm_for_which_there_is_no_memory_is_made_again_until_there_is)
+{
+	static const char *const failures[] = {"1", "2", "5"};
+	struct run run;
+
+	NEEDS_KVM();
+	preload("FULL_BUILDS", failures[_i]);
+	run_start(&run,
+		&(struct guest){.cmdline = "scenario=null-deref", .recovery = "scenario=ready-poweroff"});
+	run_ends(&run, CODE_OK);
+	run_event(&run, "power-off", 1);
+	run_event(&run, "dump-done", 0);
+	if (_i == 2)
+		run_event(&run, "recovery-waits", 1);
 	run_finish(&run);
 }
 END_TEST
@@ -374,6 +484,11 @@ Suite *suite_recovery(void)
 	Suite *suite = suite_create("recovery");
 	TCase *tcase = run_tcase(suite, "at once");
 
+	tcase_add_test(
+		tcase, a_recovery_kernel_that_is_read_for_seconds_holds_up_neither_dump_nor_operator);
+	tcase_add_test(tcase, once_the_standby_is_made_a_crash_does_not_wait_for_a_slow_kernel);
+	tcase_add_loop_test(
+		tcase, a_recovery_vm_for_which_there_is_no_memory_is_made_again_until_there_is, 0, 3);
 	tcase_add_test(tcase, the_recovery_vm_runs_before_the_dump_of_a_large_guest_is_done);
 	tcase_add_test(tcase, a_dumper_that_stands_still_does_not_hold_up_the_recovery_vm);
 

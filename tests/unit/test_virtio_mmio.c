@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define WRITE VRING_DESC_F_WRITE
@@ -252,6 +254,35 @@ START_TEST(a_reset_returns_when_what_is_in_flight_has_ended_and_nothing_is_told_
 }
 END_TEST
 
+static void *reset(void *unused)
+{
+	driver_write(&driver, VIRTIO_MMIO_STATUS, 0);
+	return unused;
+}
+
+START_TEST(a_vcpu_that_waits_for_a_reset_is_let_go_when_its_vm_dies_and_the_end_of_requests_is_rung)
+{
+	struct pollfd quiet = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .events = POLLIN};
+	pthread_t vcpu;
+
+	slow.dev.quiet_fd = quiet.fd;
+	driver_start(&driver, 0);
+	offer_one(0, 0);
+	sem_wait(&slow.begun);
+	pthread_create(&vcpu, NULL, reset, NULL);
+	usleep(20000); /* it waits by now, or will not have to */
+	virtio_dev_kill(&slow.dev);
+	pthread_join(vcpu, NULL); /* the request is in flight still: it will not end before */
+	ck_assert(!virtio_dev_is_quiet(&slow.dev));
+	ck_assert_int_eq(poll(&quiet, 1, 20), 0);
+	sem_post(&slow.may_end);
+	ck_assert_int_eq(poll(&quiet, 1, 20000), 1);
+	ck_assert(virtio_dev_is_quiet(&slow.dev));
+	ck_assert_uint_eq(slow.idle, 1);
+	close(quiet.fd);
+}
+END_TEST
+
 START_TEST(a_device_can_be_reset_and_started_any_number_of_times_also_with_requests_waiting)
 {
 	for (int round = 0; round < 50; round++) {
@@ -390,6 +421,8 @@ Suite *suite_virtio_mmio(void)
 	tcase_add_test(tc, as_many_requests_are_carried_out_at_once_as_there_are_threads_and_none_is_lost);
 	tcase_add_test(tc, what_was_available_before_the_driver_was_ready_is_seen);
 	tcase_add_test(tc, a_reset_returns_when_what_is_in_flight_has_ended_and_nothing_is_told_any_more);
+	tcase_add_test(tc,
+		a_vcpu_that_waits_for_a_reset_is_let_go_when_its_vm_dies_and_the_end_of_requests_is_rung);
 	tcase_add_test(
 		tc, a_device_can_be_reset_and_started_any_number_of_times_also_with_requests_waiting);
 	tcase_add_test(tc, a_dead_device_finishes_what_is_in_flight_and_does_nothing_ever_after);

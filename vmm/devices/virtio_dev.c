@@ -38,6 +38,7 @@ int virtio_dev_init(struct virtio_dev *dev, const struct virtio_dev_ops *ops, co
 	dev->ops = ops;
 	dev->region = region;
 	dev->label = label;
+	dev->quiet_fd = -1;
 	dev->offered = offered | COMMON_FEATURES;
 	pthread_mutex_init(&dev->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -184,10 +185,12 @@ void virtio_dev_stop(struct virtio_dev *dev)
 	pthread_mutex_lock(&dev->lock);
 	if (virtio_dev_runs(dev))
 		set_state(dev, VIRTIO_IDLE);
-	while (dev->in_flight)
+	while (dev->in_flight && atomic_load(&dev->state) < VIRTIO_DEAD)
 		pthread_cond_wait(&dev->quiet, &dev->lock);
-	close_queues(dev);
-	atomic_store(&dev->needs_reset, false);
+	if (!dev->in_flight) { /* else they are virtio_dev_fini()'s */
+		close_queues(dev);
+		atomic_store(&dev->needs_reset, false);
+	}
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -202,7 +205,18 @@ void virtio_dev_kill(struct virtio_dev *dev)
 	pthread_mutex_lock(&dev->lock);
 	if (atomic_load(&dev->state) < VIRTIO_DEAD)
 		set_state(dev, VIRTIO_DEAD);
+	pthread_cond_broadcast(&dev->quiet);
 	pthread_mutex_unlock(&dev->lock);
+}
+
+bool virtio_dev_is_quiet(struct virtio_dev *dev)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&dev->lock);
+	quiet = !dev->in_flight;
+	pthread_mutex_unlock(&dev->lock);
+	return quiet;
 }
 
 int virtio_dev_wait_quiet(struct virtio_dev *dev, uint64_t deadline_ns)
@@ -313,6 +327,8 @@ bool virtio_dev_end(struct virtio_dev *dev)
 		if (dev->ops->idle)
 			dev->ops->idle(dev);
 		pthread_cond_broadcast(&dev->quiet);
+		if (atomic_load(&dev->state) >= VIRTIO_DEAD && dev->quiet_fd >= 0)
+			io_ring(dev->quiet_fd);
 	}
 	return false;
 }

@@ -63,7 +63,8 @@ struct virtio_dev {
 	uint64_t offered;            /* feature bits; fixed before the VM runs */
 	uint64_t features;           /* negotiated; fixed while RUNNING */
 	pthread_mutex_t lock;
-	pthread_cond_t quiet; /* nothing in flight any more */
+	pthread_cond_t quiet; /* nothing in flight any more, or DEAD */
+	int quiet_fd; /* borrowed: rung when a DEAD device has become quiet; -1 = nobody waits for that */
 	_Atomic enum virtio_state state;
 	struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 	uint32_t in_flight;
@@ -97,7 +98,7 @@ void virtio_dev_fini(struct virtio_dev *dev);
 int warn_unused virtio_dev_start(
 	struct virtio_dev *dev, uint64_t features, const struct virtq_place places[VIRTIO_QUEUES_MAX]);
 
-/* RUNNING to IDLE; returns when nothing is in flight. */
+/* RUNNING to IDLE; returns when nothing is in flight, or when the device is dead: nobody waits for it then. */
 void virtio_dev_stop(struct virtio_dev *dev);
 
 /* The driver notifies queue @index. */
@@ -107,10 +108,12 @@ void virtio_dev_notify(struct virtio_dev *dev, uint32_t index);
 
 /*
  * virtio_dev_kill - no more requests, for ever.  Any state; does not wait.
+ * virtio_dev_is_quiet - true if nothing is in flight.
  * virtio_dev_wait_quiet - 0 when nothing is in flight, -ETIMEDOUT if something still is at @deadline_ns
  * (CLOCK_MONOTONIC).  Its end then lets go of the backend, and does not touch the rings.
  */
 void virtio_dev_kill(struct virtio_dev *dev);
+bool virtio_dev_is_quiet(struct virtio_dev *dev);
 int warn_unused virtio_dev_wait_quiet(struct virtio_dev *dev, uint64_t deadline_ns);
 
 /* ---- for the device's threads --------------------------------------------------------------------- */

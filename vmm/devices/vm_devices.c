@@ -15,9 +15,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* our choice: a disk that takes longer is broken; the recovery VM does not wait for it any more */
-#define QUIESCE_TIMEOUT_NS (2 * NSEC_PER_SEC)
-
 static_assert(CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 1 <= VIRTIO_MMIO_SLOTS, "a place for every device");
 
 struct vm_devices {
@@ -46,7 +43,7 @@ static int plug(struct vm_devices *devices, struct virtio_dev *dev, struct bus *
 }
 
 int vm_devices_create(struct vm_devices **ret, struct backends *backends, struct region *region,
-	struct bus *memory, int vm_fd)
+	struct bus *memory, int vm_fd, int quiet_fd)
 {
 	struct vm_devices *devices = calloc(1, sizeof(*devices));
 	int err = 0;
@@ -68,6 +65,8 @@ int vm_devices_create(struct vm_devices **ret, struct backends *backends, struct
 		err = virtio_rng_init(&devices->rng, region);
 	if (!err)
 		err = plug(devices, &devices->rng.dev, memory, vm_fd);
+	for (uint32_t i = 0; i < devices->nr; i++)
+		devices->all[i]->quiet_fd = quiet_fd;
 	return err;
 }
 
@@ -97,20 +96,28 @@ void vm_devices_destroy(struct vm_devices *devices)
 	free(devices);
 }
 
-void vm_devices_quiesce(struct vm_devices *devices, uint32_t generation)
+void vm_devices_kill(struct vm_devices *devices)
 {
-	uint64_t deadline = clock_mono_ns() + QUIESCE_TIMEOUT_NS;
-
-	if (!devices)
-		return;
-	for (uint32_t i = 0; i < devices->nr; i++)
+	for (uint32_t i = 0; devices && i < devices->nr; i++)
 		virtio_dev_kill(devices->all[i]);
-	for (uint32_t i = 0; i < devices->nr; i++) {
+}
+
+bool vm_devices_are_quiet(struct vm_devices *devices)
+{
+	for (uint32_t i = 0; devices && i < devices->nr; i++)
+		if (!virtio_dev_is_quiet(devices->all[i]))
+			return false;
+	return true;
+}
+
+void vm_devices_report_unquiet(struct vm_devices *devices, uint32_t generation)
+{
+	for (uint32_t i = 0; devices && i < devices->nr; i++) {
 		const struct virtio_dev *dev = devices->all[i];
 
-		if (virtio_dev_wait_quiet(devices->all[i], deadline))
-			log_warn("generation %u: %s %s: %u requests do not come to an end; the next VM "
-				 "waits for them",
-				generation, dev->ops->name, dev->label, dev->in_flight);
+		if (!virtio_dev_is_quiet(devices->all[i]))
+			log_warn("generation %u: %s %s: requests do not come to an end; the next VM waits "
+				 "for them",
+				generation, dev->ops->name, dev->label);
 	}
 }

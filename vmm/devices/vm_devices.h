@@ -11,6 +11,8 @@
 #include "dump/base/num.h"
 #include "vmm/memory/memmap.h"
 
+#include <stdbool.h>
+
 struct backends;
 struct bus;
 struct region;
@@ -25,11 +27,11 @@ struct vm_mmio {
 
 /*
  * vm_devices_create - makes them from @backends (NULL = none) for a VM with @region, on its bus @memory, connected to
- * @vm_fd.
+ * @vm_fd; they ring @quiet_fd (borrowed, -1 = nothing) as vm_devices_kill() says.
  * Errors: -errno.  Owner: vm_devices_destroy(*ret), also after a failure.
  */
 int warn_unused vm_devices_create(struct vm_devices **ret, struct backends *backends, struct region *region,
-	struct bus *memory, int vm_fd);
+	struct bus *memory, int vm_fd, int quiet_fd);
 
 /* Where they are, for the guest to be told.  Result: how many. */
 uint32_t vm_devices_places(const struct vm_devices *devices, struct vm_mmio ret[static VIRTIO_MMIO_SLOTS]);
@@ -38,11 +40,17 @@ uint32_t vm_devices_places(const struct vm_devices *devices, struct vm_mmio ret[
 void vm_devices_destroy(struct vm_devices *devices);
 
 /*
- * vm_devices_quiesce - none of @devices, of generation @generation, touches guest memory or a backend from here on, for ever; what is in flight
- * is finished first.  Before the VM's memory is given away and before another VM gets its disks.
- * What takes longer than a bound (a disk that hangs) is left to end by itself, and said in a warning: the next VM's
- * requests to that disk wait for it (disk_attach()).
+ * vm_devices_kill - no device begins anything any more, for ever.  Before the VM's memory is given away and before
+ * another VM gets its disks.  Does not wait: what is in flight may still touch guest memory, until
+ * vm_devices_are_quiet(); the descriptor given at creation is rung then.  The next VM's requests to a disk wait for what
+ * is in flight there (disk_attach()), and for nothing else.
  */
-void vm_devices_quiesce(struct vm_devices *devices, uint32_t generation);
+void vm_devices_kill(struct vm_devices *devices);
+
+/* True if nothing is in flight. */
+bool vm_devices_are_quiet(struct vm_devices *devices);
+
+/* Says what is in flight still, on behalf of generation @generation. */
+void vm_devices_report_unquiet(struct vm_devices *devices, uint32_t generation);
 
 #endif /* VMM_DEVICES_VM_DEVICES_H */

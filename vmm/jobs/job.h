@@ -26,7 +26,7 @@ struct dump_job {
 	uint64_t ram;               /* bytes of the dead VM's RAM */
 	uint64_t populated;         /* bytes of memory behind the dead VM's RAM when it crashed */
 	uint64_t given_back;        /* bytes that the guest had released before the dumper began */
-	bool held;                  /* the guest dumps by itself: not yet for the dumper */
+	bool held;                  /* its VM is not done with the memory: not yet for the dumper */
 	bool awaits_room; /* not yet for the dumper: earlier dumps leave no room before they can be rotated */
 	bool sent;        /* the dumper has it */
 	bool announced;   /* the dead VM's memory has its .partial name */

@@ -94,6 +94,8 @@ struct vm {
 	_Atomic bool dying;  /* release: @crash and the record are filled in; acquire by the supervisor */
 	struct vm_end crash; /* how it began to die */
 	uint64_t dying_deadline_ns; /* supervisor: dump without the guest then */
+	uint64_t quiet_deadline_ns; /* supervisor: dump it then, though requests to disks are in flight */
+	bool dumps_itself;          /* supervisor: it is dying, and goes on until it has dumped */
 	struct vm *next_dying;      /* supervisor's list */
 
 	_Atomic bool ended;     /* claimed by the first vm_end() */

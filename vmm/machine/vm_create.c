@@ -85,8 +85,8 @@ static int add_devices(struct vm *vm)
 	if (!err)
 		err = pvpanic_add(vm);
 	if (!err)
-		err = vm_devices_create(
-			&vm->devices, vm->shared->backends, &vm->region, &vm->memory, vm->fd);
+		err = vm_devices_create(&vm->devices, vm->shared->backends, &vm->region, &vm->memory,
+			vm->fd, vm->shared->notify_fd);
 	return err;
 }
 

@@ -16,6 +16,8 @@
 
 /* our choice: a vCPU leaves the guest within a scheduler slice; seconds mean a stuck kernel */
 #define PARK_TIMEOUT_NS (2 * NSEC_PER_SEC)
+/* our choice: a disk that takes longer is broken; the dump does not wait for it any more */
+#define QUIET_TIMEOUT_NS (2 * NSEC_PER_SEC)
 /* True if the configured strategy is one that the guest itself carries out. */
 static bool guest_strategy_of(const struct guest *guest)
 {
@@ -66,8 +68,24 @@ static void park(struct vm *dead)
 		log_warn("generation %u: not every vCPU could be stopped; its registers are missing in the "
 			 "dump",
 			dead->generation);
-	vm_devices_quiesce(dead->devices, dead->generation);
 	dump_record_mark(dead->record, DUMP_MOMENT_PARKED, clock_mono_ns());
+}
+
+static void add_dying(struct guest *guest, struct vm *vm)
+{
+	vm->quiet_deadline_ns = clock_mono_ns() + QUIET_TIMEOUT_NS;
+	vm->next_dying = guest->dying;
+	guest->dying = vm;
+}
+
+/* The dump of @dead, which stands still, has been given to the dumper: the rest of it goes, in a thread of its own. */
+static void bury(struct guest *guest, struct vm *dead)
+{
+	const struct dump_job *job = jobs_find_active(&guest->jobs, dead->generation);
+
+	if (job) /* without a dumper it is given up */
+		say_dump(guest, dead, job);
+	reapers_take(&guest->reapers, dead);
 }
 
 /*
@@ -78,11 +96,12 @@ void crash_handle(struct guest *guest)
 {
 	struct vm *dead = recovery_lose_vm(&guest->recovery);
 	struct dump_job *job = NULL;
-	bool recovering;
+	bool recovering, quiet;
 
-	/* 1. Every vCPU stops; its own thread saves its registers.  Asked first, so that none goes far behind an open gate. */
+	/* 1. No device begins anything.  Every vCPU stops; its own thread saves its registers.  Asked first, so that none goes far behind an open gate. */
 	vm_ask_to_park(dead);
 	handover_end(&guest->handover, dead);
+	vm_devices_kill(dead->devices); /* before: a vCPU may wait for one */
 	park(dead);
 	grants_freeze(&dead->grants, &dead->record->layout);
 
@@ -101,18 +120,21 @@ void crash_handle(struct guest *guest)
 	/* 4. The dumper takes over the memory. */
 	if (job && !jobs_check_quota(&guest->jobs, job))
 		job = NULL;
-	if (job)
+	/* requests to disks that are in flight still write to it: the dump waits for them, and nobody else */
+	quiet = vm_devices_are_quiet(dead->devices);
+	if (job) {
+		job->held = !quiet;
 		jobs_announce(&guest->jobs, job, -1);
+	}
 	jobs_submit(&guest->jobs);
-	job = jobs_find_active(
-		&guest->jobs, dead->generation); /* without a dumper it is given up, and gone */
 
-	/* 5. The rest of the dead VM goes, in a thread of its own. */
+	/* 5. The rest of the dead VM goes. */
 	say_crash(guest, dead, &dead->end, recovering);
-	if (job)
-		say_dump(guest, dead, job);
 	jobs_settle(&guest->jobs, dead->generation, 0);
-	reapers_take(&guest->reapers, dead);
+	if (quiet)
+		bury(guest, dead);
+	else
+		add_dying(guest, dead);
 	recovery_say(guest);
 }
 
@@ -126,12 +148,12 @@ void crash_begin(struct guest *guest)
 	struct dump_job *job;
 	bool recovering;
 
+	dead->dumps_itself = true;
 	dead->dying_deadline_ns = dead->crash.ns + guest->config->dump.guest_timeout;
-	dead->next_dying = guest->dying;
-	guest->dying = dead;
 	handover_end(&guest->handover, dead);
-	vm_devices_quiesce(dead->devices,
-		dead->generation); /* its vCPUs go on; they have no use for devices, and the next VM does */
+	vm_devices_kill(
+		dead->devices); /* its vCPUs go on; they have no use for devices, and the next VM does */
+	add_dying(guest, dead);
 	job = jobs_add(&guest->jobs, dead, &dead->crash);
 	handover_claim(&guest->handover, dead, job);
 	recovering = recovery_from_crash(guest, dead, &dead->crash, job);
@@ -183,7 +205,8 @@ static void remove_dying(struct guest *guest, const struct vm *vm)
 		*at = vm->next_dying;
 }
 
-void crash_finish(struct guest *guest, struct vm *vm)
+/* @vm has dumped by itself, or did not: it stops, and the dumper finishes. */
+static void finish_own_dump(struct guest *guest, struct vm *vm)
 {
 	bool ended = atomic_load_explicit(&vm->end_valid, memory_order_acquire);
 	bool complete = ended && vm->end.guest_dumped;
@@ -191,30 +214,48 @@ void crash_finish(struct guest *guest, struct vm *vm)
 	char reason[1280] = "it took longer than dump.guest_timeout";
 
 	park(vm);
-	remove_dying(guest, vm);
 	if (ended)
 		report_reason(&vm->end, NULL, reason, sizeof(reason));
 	if (!complete && job)
 		log_warn("generation %u: the guest did not finish its dump (%s); it is dumped without it",
 			vm->generation, reason);
-	if (job) {
-		EVENT(&guest->around.events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
-			EV_U64("written", vm->guest_dump.written));
-		if (!complete)
-			job_set_strategy(job, fallback_strategy());
-		take_guest_file(guest, job, vm, complete);
+	if (!job)
+		return;
+	EVENT(&guest->around.events, "guest-dumped", vm->generation, EV_BOOL("complete", complete),
+		EV_U64("written", vm->guest_dump.written));
+	if (!complete)
+		job_set_strategy(job, fallback_strategy());
+	take_guest_file(guest, job, vm, complete);
+}
+
+uint64_t crash_deadline(const struct vm *vm)
+{
+	bool ended = !vm->dumps_itself || atomic_load_explicit(&vm->end_valid, memory_order_acquire);
+	uint64_t due = ended ? 0 : vm->dying_deadline_ns;
+
+	return vm_devices_are_quiet(vm->devices) ? due : u64_max(due, vm->quiet_deadline_ns);
+}
+
+void crash_finish(struct guest *guest, struct vm *vm)
+{
+	struct dump_job *job;
+
+	remove_dying(guest, vm);
+	vm_devices_report_unquiet(vm->devices, vm->generation);
+	if (vm->dumps_itself)
+		finish_own_dump(guest, vm);
+	job = jobs_find_active(&guest->jobs, vm->generation);
+	if (job)
 		job->held = false;
-		say_dump(guest, vm, job);
-		jobs_submit(&guest->jobs);
-	}
-	reapers_take(&guest->reapers, vm);
+	jobs_submit(&guest->jobs);
+	bury(guest, vm);
 }
 
 void crash_hurry(struct guest *guest, uint32_t generation)
 {
 	for (struct vm *vm = guest->dying; vm; vm = vm->next_dying)
 		if (vm->generation == generation)
-			vm->dying_deadline_ns = 0;
+			vm->dying_deadline_ns = vm->quiet_deadline_ns = 0;
 }
 
 void crash_fini(struct guest *guest)
@@ -225,4 +266,12 @@ void crash_fini(struct guest *guest)
 		vm_destroy(guest->dying);
 		guest->dying = next;
 	}
+}
+
+bool crash_dumps_itself(const struct guest *guest, uint32_t generation)
+{
+	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
+		if (vm->generation == generation && vm->dumps_itself)
+			return true;
+	return false;
 }

@@ -78,7 +78,7 @@ int deadlines_next(struct guest *guest)
 	at = u64_min(at, fullness_deadline(guest));
 	at = u64_min(at, guest->recovery.due_ns);
 	for (const struct vm *vm = guest->dying; vm; vm = vm->next_dying)
-		at = u64_min(at, vm->dying_deadline_ns);
+		at = u64_min(at, crash_deadline(vm));
 	if (at == UINT64_MAX)
 		return -1;
 	return at <= now ? 0 : (int)u64_min((at - now) / NSEC_PER_MSEC + 1, 1000);

@@ -51,7 +51,7 @@ static const char *dump_state(const struct guest *guest, const struct dump_job *
 	if (job->cancelled)
 		return "cancelling";
 	if (job->held)
-		return "by-guest";
+		return crash_dumps_itself(guest, job->generation) ? "by-guest" : "waits-disk";
 	return job == jobs_running(&guest->jobs) ? "running" : "queued";
 }
 

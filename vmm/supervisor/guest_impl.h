@@ -45,13 +45,20 @@ void crash_handle(struct guest *guest);
 /* The running VM has crashed and dumps by itself: everything but the dump begins. */
 void crash_begin(struct guest *guest);
 
-/* @vm of the dying ones is done, has failed, or took too long: stop it and let the dumper finish. */
+/*
+ * When @vm of the dying ones is done, or out of time; 0 = now.  It dumps by itself, or requests of its devices are in
+ * flight.  crash_finish() then: stops it and lets the dumper begin, or finish.
+ */
+uint64_t crash_deadline(const struct vm *vm);
 void crash_finish(struct guest *guest, struct vm *vm);
 
 /* Destroys those that are left. */
 void crash_fini(struct guest *guest);
 
-/* The VM of @generation is not to dump by itself any more. */
+/* True if @generation is crashed and goes on until it has dumped by itself. */
+bool crash_dumps_itself(const struct guest *guest, uint32_t generation);
+
+/* The dump of @generation is not to wait for its VM any more. */
 void crash_hurry(struct guest *guest, uint32_t generation);
 
 /* ---- vm_reports.c ------------------------------------------------------------------------------- */

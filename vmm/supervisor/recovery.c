@@ -17,8 +17,6 @@
 /* our choice: how soon a VM is made again for which the host had no memory, if nobody says that some came back */
 #define RETRY_NS (200 * NSEC_PER_MSEC)
 
-/* ---- states ----------------------------------------------------------------------------------------- */
-
 /* @due_ns: when the state ends by itself, UINT64_MAX = it does not. */
 static void enter(struct recovery *r, enum guest_state state, uint64_t due_ns)
 {
@@ -110,9 +108,10 @@ static void retire_vm(struct guest *guest)
 
 	vm_ask_to_park(vm); /* first: none goes far behind an open gate */
 	handover_end(&guest->handover, vm);
+	vm_devices_kill(
+		vm->devices); /* what is in flight there ends beside all the rest: the reaper waits for it */
 	if (vm_park(vm, RETIRE_TIMEOUT_NS))
 		log_warn("generation %u: not every vCPU could be stopped", vm->generation);
-	vm_devices_quiesce(vm->devices, vm->generation);
 	jobs_settle(&guest->jobs, vm->generation, 0);
 	reapers_take(&guest->reapers, vm);
 }
@@ -217,6 +216,16 @@ bool recovery_may_follow(const struct recovery *recovery, const struct config *c
 
 /* ---- the next VM ---------------------------------------------------------------------------------------- */
 
+/* What has become of the standby; the budget knows of one that is made.  True if that is news. */
+static bool look_at_standby(struct guest *guest)
+{
+	bool news = standby_look(&guest->standby);
+
+	if (news)
+		handover_set_standby(&guest->handover, standby_vm(&guest->standby));
+	return news;
+}
+
 /* A VM could not be made: when the host lacked something it is made again, else there is none any more. */
 static void make_again(struct guest *guest, struct standby *standby)
 {
@@ -258,7 +267,7 @@ static bool start_recovery(struct guest *guest)
 		enter(r, wait == HANDOVER_WAITS_DUMP ? GUEST_WAITS_DUMP : GUEST_WAITS_MEMORY, UINT64_MAX);
 		return false;
 	}
-	(void)standby_look(&guest->standby);
+	(void)look_at_standby(guest);
 	if (guest->standby.state == STANDBY_NONE)
 		standby_build(&guest->standby, initial_memory(guest->config));
 	if (guest->standby.state == STANDBY_BUILDS) {
@@ -293,7 +302,7 @@ bool recovery_from_crash(
 	r->crashed = dead->generation;
 	if (job)
 		jobs_expect(job, r->next_generation);
-	(void)standby_look(&guest->standby);
+	(void)look_at_standby(guest);
 	standby_forget(&guest->standby); /* made for nobody, it failed; now it is needed */
 	pause = crash_loop_pause(&r->loop, guest->config);
 	if (!pause)
@@ -375,12 +384,9 @@ void recovery_prepare(struct guest *guest)
 	const struct recovery *r = &guest->recovery;
 	const struct vm *vm = r->vm;
 
-	if (standby_look(&guest->standby)) {
-		handover_set_standby(&guest->handover, standby_vm(&guest->standby));
-		/* the guest itself runs: it is warned, nothing has failed yet */
-		if (guest->standby.state == STANDBY_FAILED)
-			log_error("%s: %s", guest->standby.what, guest->standby.why);
-	}
+	/* the guest itself runs: it is warned, nothing has failed yet */
+	if (look_at_standby(guest) && guest->standby.state == STANDBY_FAILED)
+		log_error("%s: %s", guest->standby.what, guest->standby.why);
 	if (guest->standby.state != STANDBY_NONE || !recovery_may_follow(r, guest->config))
 		return;
 	if (!vm && r->state != GUEST_WAITS_BACKOFF && r->state != GUEST_WAITS_DUMP)

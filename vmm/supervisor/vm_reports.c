@@ -63,8 +63,7 @@ void vm_reports_check_dying(struct guest *guest)
 
 	for (vm = guest->dying; vm; vm = next) {
 		next = vm->next_dying;
-		if (atomic_load_explicit(&vm->end_valid, memory_order_acquire) ||
-			now >= vm->dying_deadline_ns)
+		if (now >= crash_deadline(vm))
 			crash_finish(guest, vm);
 	}
 }
