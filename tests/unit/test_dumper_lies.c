@@ -277,7 +277,10 @@ START_TEST(a_dumper_that_closes_its_socket_and_lives_on_is_ended_and_is_no_zombi
 	stderr_capture();
 	jobs.abandon = true;
 	close(theirs);
-	jobs_receive(&jobs);
+	for (int i = 0; i < 5000 && jobs.dumper.socket >= 0; i++) {
+		jobs_receive(&jobs); /* the child has the socket until it has closed it, too */
+		usleep(1000);
+	}
 	free(stderr_text());
 	for (int i = 0; i < 5000 && !kill(pid, 0); i++)
 		usleep(1000);
