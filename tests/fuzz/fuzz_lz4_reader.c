@@ -45,12 +45,15 @@ static int file_of(unsigned which, const uint8_t *data, size_t size)
 /* The blocks tile the image; walks until the first bad one, and not for ever. */
 static void walk_blocks(struct lz4_reader *reader)
 {
-	uint64_t size = lz4_reader_size(reader), at = 0;
+	uint64_t size = lz4_reader_size(reader), at = 0, end = 0;
 	struct lz4_block block;
+	int r;
 
 	for (int i = 0; i < 1000 && at < size && !lz4_reader_block(reader, at, &block); i++) {
 		must(block.image_off == at && block.image_len && block.image_len <= size - at,
 			"blocks follow each other");
+		r = lz4_reader_check(reader, at, &end);
+		must(r <= 0 && (r || end == at + block.image_len), "a block is looked at whole");
 		must(block.kind <= LZ4_KIND_ZERO && block.image_len <= LZ4_BLOCK_MAX, "blocks are bounded");
 		at += block.image_len;
 	}

@@ -90,7 +90,10 @@ static void check_byte(struct reader *reader, uint64_t gpa)
 	unsigned char byte;
 	int err = reader_page(reader, gpa, &page);
 	int read_err = reader_read(reader, gpa, &byte, 1);
+	uint64_t gap = reader_gap(reader, gpa);
 
+	must(!gap || read_err || !byte, "a gap reads as zeros");
+	must(gap <= reader_contiguous(reader, gpa), "a gap is memory");
 	must(err <= 0 && read_err <= 0, "errors are negative");
 	if (err)
 		return;
@@ -158,7 +161,10 @@ static unsigned touch_notes(const struct reader *reader)
 static void check_counts(struct reader *reader)
 {
 	struct reader_counts counts;
+	uint64_t pages;
 
+	(void)!reader_check(reader, NULL, NULL, &pages);
+	(void)reader_data_bytes(reader);
 	if (reader_count(reader, &counts))
 		return;
 	must(counts.total == counts.dumped + counts.excluded + counts.pending + counts.missing &&
