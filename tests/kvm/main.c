@@ -17,6 +17,7 @@ static Suite *(*const suites[])(void) = {
 	suite_stdio,
 	suite_dump,
 	suite_dump_cli,
+	suite_dump_states,
 	suite_ctl,
 	suite_recovery,
 	suite_rows,

@@ -16,6 +16,7 @@ Suite *suite_conformance(void);
 Suite *suite_ctl(void);
 Suite *suite_dump(void);
 Suite *suite_dump_cli(void);
+Suite *suite_dump_states(void);
 Suite *suite_handover(void);
 Suite *suite_handover_explicit(void);
 Suite *suite_kill(void);

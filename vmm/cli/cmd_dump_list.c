@@ -37,6 +37,26 @@ struct rows {
 	size_t nr;
 };
 
+/* What is to be known of a dump at a glance: what the file says, what names there are, whether somebody works on it. */
+static const char *state_of(const struct catalog_dump *files, const struct reader *reader)
+{
+	uint32_t state = atomic_load_explicit(&reader->trailer.state, memory_order_relaxed);
+	bool final = files->files & CATALOG_FINAL;
+	bool partial = files->files & (CATALOG_DUMP_PARTIAL | CATALOG_REGION_PARTIAL);
+
+	if (reader->kind == READER_COMPLETE && !files->in_use)
+		return !final ? "unnamed" : partial ? "two names" : "complete";
+	/* announced and no more: nothing is made of it yet */
+	if (files->in_use && reader->kind == READER_REGION && !reader->compressed &&
+		(!reader->has_trailer || state == VMCORE_STATE_PREPARING))
+		return "waiting";
+	if (!files->in_use && reader->has_trailer &&
+		(state == VMCORE_STATE_FAILED ||
+			(reader->trailer.error && reader->kind != READER_COMPLETE)))
+		return "failed";
+	return dump_state_name(reader, files->in_use);
+}
+
 /* What the dump itself says, if it can be read. */
 static void describe(struct row *row)
 {
@@ -51,7 +71,7 @@ static void describe(struct row *row)
 		log_debug("%s: %s", row->path, why);
 		return;
 	}
-	snprintf(row->state, sizeof(row->state), "%s", dump_state_name(reader, row->files.in_use));
+	snprintf(row->state, sizeof(row->state), "%s", state_of(&row->files, reader));
 	if (reader->metadata.has_meta) {
 		const struct vmcore_meta *meta = &reader->metadata.meta;
 
