@@ -6,6 +6,7 @@
 #include "tests/kvm/suites.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -358,6 +359,40 @@ START_TEST(a_kernel_that_is_missing_cut_or_none_at_all_is_refused)
 }
 END_TEST
 
+/* True if a thread of @pid has the name @name. */
+static bool has_thread(pid_t pid, const char *name)
+{
+	char pattern[64], comm[64];
+	bool found = false;
+	glob_t threads;
+
+	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*/comm", pid);
+	if (glob(pattern, 0, NULL, &threads))
+		return false;
+	for (size_t i = 0; i < threads.gl_pathc && !found; i++) {
+		read_file(threads.gl_pathv[i], comm, sizeof(comm));
+		comm[strcspn(comm, "\n")] = '\0';
+		found = !strcmp(comm, name);
+	}
+	globfree(&threads);
+	return found;
+}
+
+START_TEST(threads_have_names)
+{
+	static const char *const names[] = {"minivmm", "vcpu0", "vcpu1", "console", "event log"};
+	struct run run;
+
+	NEEDS_KVM();
+	run_start(&run, &(struct guest){.cmdline = "scenario=idle", .vcpus = 2});
+	run_await(&run, "ready", 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		run_assert(&run, has_thread(run.vmm.pid, names[i]), "no thread '%s'", names[i]);
+	run_stops(&run);
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_second_minivmm_with_the_same_guest_name_is_refused)
 {
 	struct output output;
@@ -419,6 +454,7 @@ Suite *suite_cli(void)
 
 	tcase = run_tcase(suite, "run");
 	tcase_add_test(tcase, a_kernel_that_is_missing_cut_or_none_at_all_is_refused);
+	tcase_add_test(tcase, threads_have_names);
 	tcase_add_test(tcase, a_second_minivmm_with_the_same_guest_name_is_refused);
 	tcase_add_test(tcase, a_directory_for_memory_that_is_not_on_tmpfs_is_refused);
 	return suite;

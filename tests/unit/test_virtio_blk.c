@@ -341,6 +341,72 @@ START_TEST(an_error_of_the_host_is_an_error_of_the_request_and_said_a_bounded_nu
 }
 END_TEST
 
+static _Atomic uint64_t moved;
+static _Atomic bool first_ends_the_vm;
+
+/* The VM ends while the first part of a request is under way. */
+static int end_vm(enum io_call call, size_t *len)
+{
+	if (call != IO_PREAD && call != IO_PWRITE && call != IO_FALLOCATE)
+		return 0;
+	if (atomic_exchange(&first_ends_the_vm, false))
+		virtio_dev_kill(&blk.dev);
+	atomic_fetch_add(&moved, call == IO_FALLOCATE ? MIB(1) : *len);
+	return 0;
+}
+
+static const uint32_t long_types[] = {
+	VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_DISCARD};
+
+/* A request for 16 MiB and more: the same buffer again and again, or ranges. */
+static void submit_long(uint32_t type)
+{
+	bool ranges = type == VIRTIO_BLK_T_WRITE_ZEROES || type == VIRTIO_BLK_T_DISCARD;
+	struct virtio_blk_discard_write_zeroes range[16];
+	struct virtio_blk_outhdr header = {.type = type};
+	uint16_t flags = NEXT | (type == VIRTIO_BLK_T_IN ? WRITE : 0), nr = 64;
+
+	for (size_t i = 0; i < ARRAY_LEN(range); i++)
+		range[i] = (struct virtio_blk_discard_write_zeroes){.num_sectors = MIB(32) / DISK_SECTOR};
+	memcpy(driver_at(&driver, HEADER_AT), &header, sizeof(header));
+	memcpy(driver_at(&driver, DATA_AT), range, sizeof(range));
+	driver_desc(&driver, 0, 0, HEADER_AT, sizeof(header), NEXT, 1);
+	for (uint16_t i = 1; i <= nr; i++)
+		driver_desc(&driver, 0, i, DATA_AT, ranges ? (i == 1 ? sizeof(range) : 0) : KIB(512), flags,
+			ranges   ? 100
+			: i < nr ? (uint16_t)(i + 1)
+				 : 100);
+	driver_desc(&driver, 0, 100, STATUS_AT, 1, WRITE, 0);
+	driver_offer(&driver, 0, 0);
+}
+
+START_TEST(a_long_request_of_a_vm_that_is_over_keeps_the_disk_for_a_part_of_it_only)
+{
+	ck_assert_int_eq(truncate(image, (off_t)MIB(64)), 0);
+	replug(false, false);
+	moved = 0;
+	first_ends_the_vm = true;
+	io_test_hook = end_vm;
+	submit_long(long_types[_i]);
+	for (int i = 0; i < 5000 && first_ends_the_vm; i++)
+		usleep(1000);
+	ck_assert(!first_ends_the_vm);
+	ck_assert_int_eq(virtio_dev_wait_quiet(&blk.dev, clock_mono_ns() + 10 * NSEC_PER_SEC), 0);
+	ck_assert_uint_le(
+		moved, MIB(1) + KIB(4)); /* one part, or one call for a range; and the request itself */
+}
+END_TEST
+
+START_TEST(a_long_request_is_carried_out_whole)
+{
+	ck_assert_int_eq(truncate(image, (off_t)MIB(64)), 0);
+	replug(false, false);
+	submit_long(long_types[_i]);
+	driver_await(&driver, 0, NULL);
+	ck_assert_uint_eq(status(), VIRTIO_BLK_S_OK);
+}
+END_TEST
+
 START_TEST(a_file_that_became_shorter_is_an_error_and_not_zeros)
 {
 	autofree char *log = NULL;
@@ -495,6 +561,9 @@ Suite *suite_virtio_blk(void)
 	tcase_add_test(
 		tc, an_error_of_the_host_is_an_error_of_the_request_and_said_a_bounded_number_of_times);
 	tcase_add_test(tc, a_file_that_became_shorter_is_an_error_and_not_zeros);
+	tcase_add_loop_test(tc, a_long_request_of_a_vm_that_is_over_keeps_the_disk_for_a_part_of_it_only, 0,
+		(int)ARRAY_LEN(long_types));
+	tcase_add_loop_test(tc, a_long_request_is_carried_out_whole, 0, (int)ARRAY_LEN(long_types));
 	tcase_add_test(tc, past_the_page_cache_aligned_and_unaligned_requests_see_the_same_disk);
 	tcase_add_test(tc, a_disk_is_opened_by_one_writer_or_by_readers);
 	tcase_add_test(

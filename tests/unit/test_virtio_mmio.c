@@ -379,6 +379,28 @@ START_TEST(a_lie_makes_the_device_ask_for_a_reset_which_cures_it)
 }
 END_TEST
 
+START_TEST(a_driver_that_resets_and_breaks_its_device_in_turn_fills_no_log)
+{
+	autofree char *log = NULL;
+	unsigned lines = 0;
+
+	stderr_capture();
+	for (int i = 0; i < 50; i++) {
+		driver_start(&driver, 0);
+		driver_desc(&driver, 0, 0, UINT64_MAX, 64, WRITE, 0);
+		driver_offer(&driver, 0, 0);
+		driver_await_needs_reset(&driver);
+		driver_write(&driver, VIRTIO_MMIO_STATUS, 0);
+	}
+	log = stderr_text();
+	for (const char *c = log; (c = strchr(c, '\n')); c++)
+		lines++;
+	ck_assert_uint_ge(lines, 1);
+	ck_assert_uint_le(lines, 8);
+	ck_assert_ptr_nonnull(strstr(log, "no more of this is told"));
+}
+END_TEST
+
 START_TEST(queues_in_places_that_make_no_sense_keep_the_device_from_starting)
 {
 	static const struct virtq_place bad[] = {{256, 0x10008, 0x14000, 0x18000},
@@ -429,6 +451,7 @@ Suite *suite_virtio_mmio(void)
 	tcase_add_test(tc, a_standby_has_no_threads_until_its_driver_is_ready);
 	tcase_add_test(tc, a_queue_that_is_taken_away_ends_and_the_others_go_on);
 	tcase_add_test(tc, a_lie_makes_the_device_ask_for_a_reset_which_cures_it);
+	tcase_add_test(tc, a_driver_that_resets_and_breaks_its_device_in_turn_fills_no_log);
 	tcase_add_test(tc, queues_in_places_that_make_no_sense_keep_the_device_from_starting);
 	tcase_add_test(tc, a_notification_of_a_queue_that_does_not_exist_is_dropped);
 	suite_add_tcase(suite, tc);

@@ -15,6 +15,13 @@
 #define RANGES_MAX 16u
 #define DISCARD_SECTORS_MAX (GIB(1) / DISK_SECTOR)
 #define ZEROES_SECTORS_MAX (MIB(32) / DISK_SECTOR) /* may be written byte by byte */
+/*
+ * our choices: bytes that are moved, zeroed or discarded before a request looks whether its VM still runs.  One chain can
+ * name the same buffer 254 times, and ask for as much as the disk has; the next VM's disk waits for one part at most.
+ */
+#define MOVE_PART MIB(1)
+#define ZEROES_PART MIB(4)
+#define DISCARD_PART MIB(64)
 /* our choice: enough to find a failing disk */
 #define LINES_MAX 16
 
@@ -45,34 +52,46 @@ static int check_range(const struct disk *disk, uint64_t sector, uint64_t bytes)
 	return 0;
 }
 
-static int do_read(struct request *r)
+/* True if the VM is over, and what is left of its request with it. */
+static bool is_over(const struct request *r, uint64_t done)
+{
+	return done && !virtio_dev_runs(&r->blk->dev);
+}
+
+typedef int (*move_fn)(struct disk *disk, struct iovec *iov, int nr, uint64_t off, uint64_t len);
+
+/* Moves the @bytes of data, which begin @skip bytes into their part of the chain. */
+static int move(struct request *r, enum virtq_side side, uint64_t skip, uint64_t bytes, move_fn move_part)
 {
 	struct iovec iov[VIRTQ_SIZE_MAX];
-	int nr, err;
+	int err = check_range(r->blk->disk, r->sector, bytes);
 
-	err = check_range(r->blk->disk, r->sector, r->in);
-	if (err)
-		return err;
-	nr = virtq_chain_iov(r->blk->dev.region, r->chain, VIRTQ_WRITABLE, 0, r->in, iov);
-	if (nr < 0)
-		return nr;
-	err = disk_read(r->blk->disk, iov, nr, r->sector * DISK_SECTOR, r->in);
+	for (uint64_t done = 0; done < bytes && !err; done += MOVE_PART) {
+		uint64_t len = u64_min(bytes - done, MOVE_PART);
+		int nr = virtq_chain_iov(r->blk->dev.region, r->chain, side, skip + done, len, iov);
+
+		if (nr < 0)
+			return nr;
+		if (is_over(r, done))
+			return -ECANCELED;
+		err = move_part(r->blk->disk, iov, nr, r->sector * DISK_SECTOR + done, len);
+	}
+	return err;
+}
+
+static int do_read(struct request *r)
+{
+	int err = move(r, VIRTQ_WRITABLE, 0, r->in, disk_read);
+
 	r->done_in = err ? 0 : r->in;
 	return err;
 }
 
 static int do_write(struct request *r)
 {
-	struct iovec iov[VIRTQ_SIZE_MAX];
-	int nr, err;
-
 	if (r->blk->disk->readonly)
 		return -EROFS;
-	err = check_range(r->blk->disk, r->sector, r->out);
-	if (err)
-		return err;
-	nr = virtq_chain_iov(r->blk->dev.region, r->chain, VIRTQ_READABLE, HEADER, r->out, iov);
-	return nr < 0 ? nr : disk_write(r->blk->disk, iov, nr, r->sector * DISK_SECTOR, r->out);
+	return move(r, VIRTQ_READABLE, HEADER, r->out, disk_write);
 }
 
 static int do_flush(struct request *r)
@@ -106,13 +125,21 @@ static int check_trim(const struct request *r, const struct virtio_blk_discard_w
 
 static int trim(const struct request *r, const struct virtio_blk_discard_write_zeroes *range)
 {
-	uint64_t off = range->sector * DISK_SECTOR, len = (uint64_t)range->num_sectors * DISK_SECTOR;
+	bool zeroes = r->type == VIRTIO_BLK_T_WRITE_ZEROES;
+	uint64_t off = range->sector * DISK_SECTOR, bytes = (uint64_t)range->num_sectors * DISK_SECTOR;
+	uint64_t part = zeroes ? ZEROES_PART : DISCARD_PART;
+	int err = 0;
 
-	if (!len)
-		return 0;
-	if (r->type == VIRTIO_BLK_T_DISCARD)
-		return disk_discard(r->blk->disk, off, len);
-	return disk_write_zeroes(r->blk->disk, off, len, range->flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	for (uint64_t done = 0; done < bytes && !err; done += part) {
+		uint64_t len = u64_min(bytes - done, part);
+
+		if (is_over(r, done))
+			return -ECANCELED;
+		err = zeroes ? disk_write_zeroes(r->blk->disk, off + done, len,
+				       range->flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
+			     : disk_discard(r->blk->disk, off + done, len);
+	}
+	return err;
 }
 
 static int do_trim(struct request *r)
@@ -129,7 +156,7 @@ static int do_trim(struct request *r)
 	for (uint64_t i = 0; i < nr && !err; i++)
 		err = check_trim(r, &ranges[i]);
 	for (uint64_t i = 0; i < nr && !err; i++)
-		err = trim(r, &ranges[i]);
+		err = is_over(r, i) ? -ECANCELED : trim(r, &ranges[i]);
 	return err;
 }
 
@@ -159,7 +186,7 @@ static void report(struct request *r, int err)
 	struct virtio_dev *dev = &r->blk->dev;
 	bool say;
 
-	if (!err || err == -EINVAL || err == -EOPNOTSUPP || err == -EROFS)
+	if (!err || err == -EINVAL || err == -EOPNOTSUPP || err == -EROFS || err == -ECANCELED)
 		return;
 	pthread_mutex_lock(&dev->lock);
 	say = log_limit_ok(&r->blk->limit);

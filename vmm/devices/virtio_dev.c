@@ -11,12 +11,16 @@
 #include <linux/virtio_ring.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #define COMMON_FEATURES                                                                                    \
 	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX)
+
+/* our choice: in the life of a device, which is its VM's */
+#define BROKEN_LINES_MAX 8
 
 static void drain_eventfd(int fd)
 {
@@ -39,6 +43,7 @@ int virtio_dev_init(struct virtio_dev *dev, const struct virtio_dev_ops *ops, co
 	dev->region = region;
 	dev->label = label;
 	dev->quiet_fd = -1;
+	dev->limit.burst = BROKEN_LINES_MAX;
 	dev->offered = offered | COMMON_FEATURES;
 	pthread_mutex_init(&dev->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -107,6 +112,7 @@ void virtio_dev_fini(struct virtio_dev *dev)
 static void *thread_main(void *opaque)
 {
 	struct virtio_dev *dev = opaque;
+	char name[16]; /* "block-root": the kernel's TASK_COMM_LEN */
 	uint32_t index;
 	sigset_t all;
 
@@ -118,6 +124,8 @@ static void *thread_main(void *opaque)
 	while (!pthread_equal(dev->threads[index], pthread_self()))
 		index++; /* virtio_dev_start() held the lock until it was stored */
 	pthread_mutex_unlock(&dev->lock);
+	snprintf(name, sizeof(name), "%.7s-%.7s", dev->ops->name, dev->label);
+	pthread_setname_np(pthread_self(), name);
 	dev->ops->thread(dev, index);
 	return NULL;
 }
@@ -252,9 +260,11 @@ void virtio_dev_check(struct virtio_dev *dev, uint32_t index)
 {
 	if (atomic_exchange(&dev->needs_reset, true))
 		return;
-	/* once a start of the device, and the driver must be told: no flood */
-	log_warn("virtio %s %s: queue %u: the driver made %s; the device waits for a reset", dev->ops->name,
-		dev->label, index, dev->queues[index].vq.broken);
+	/* once a start of the device; but a driver can reset it and break it in turn */
+	if (log_limit_ok(&dev->limit))
+		log_warn("virtio %s %s: queue %u: the driver made %s; the device waits for a reset%s",
+			dev->ops->name, dev->label, index, dev->queues[index].vq.broken,
+			dev->limit.used == dev->limit.burst ? "; no more of this is told of it" : "");
 	interrupt(dev, VIRTIO_MMIO_INT_CONFIG);
 }
 

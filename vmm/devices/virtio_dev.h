@@ -19,6 +19,7 @@
 #ifndef VMM_DEVICES_VIRTIO_DEV_H
 #define VMM_DEVICES_VIRTIO_DEV_H
 
+#include "dump/base/log.h"
 #include "vmm/devices/virtio_queue.h"
 
 #include <pthread.h>
@@ -76,6 +77,7 @@ struct virtio_dev {
 	int irq_fd;                         /* owned: eventfd that interrupts the guest */
 	_Atomic uint32_t interrupt_status;  /* VIRTIO_MMIO_INT_* */
 	_Atomic bool needs_reset;           /* the driver broke a rule */
+	struct log_limit limit;             /* lines about that */
 	_Atomic uint64_t requests, refused; /* chains given back; those among them that failed */
 };
 

@@ -78,7 +78,10 @@ static void set_status(struct virtio_mmio *mmio, uint32_t value)
 		start(mmio);
 }
 
-/* A queue that is in use when it is taken away: the others go on. */
+/*
+ * A queue that is in use when it is taken away.  The whole device stops for that, waits for what is in flight in each of
+ * its queues, and goes on with the others.
+ */
 static void set_ready(struct virtio_mmio *mmio, uint32_t queue, bool ready)
 {
 	bool running = virtio_dev_runs(mmio->dev);

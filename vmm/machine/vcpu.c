@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -191,8 +192,11 @@ static void *vcpu_thread(void *opaque)
 {
 	static const struct vm_duties duties = {.run = run_guest, .resumed = note_resumed, .park = park};
 	struct vcpu *vcpu = opaque;
+	char name[16];
 	sigset_t kick;
 
+	snprintf(name, sizeof(name), "vcpu%" PRIu32, vcpu->id);
+	pthread_setname_np(pthread_self(), name);
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);

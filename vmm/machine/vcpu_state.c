@@ -213,6 +213,9 @@ static void save_system(struct dump_cpu *cpu, const struct kvm_sregs *s)
 	cpu->cr[4] = s->cr4;
 }
 
+/* KVM_GET_MSRS refuses 256 and more (E2BIG): MAX_IO_MSRS in arch/x86/kvm/x86.c */
+#define MSRS_PER_CALL 255u
+
 /* Reads the listed MSRs in few calls: KVM stops at one it does not know for this guest, we go on behind it. */
 static void save_msrs(struct vcpu *vcpu, struct dump_cpu *cpu)
 {
@@ -227,7 +230,7 @@ static void save_msrs(struct vcpu *vcpu, struct dump_cpu *cpu)
 	while (at < kvm->nr_msrs) {
 		int got;
 
-		batch.nmsrs = kvm->nr_msrs - at;
+		batch.nmsrs = (uint32_t)u64_min(kvm->nr_msrs - at, MSRS_PER_CALL);
 		for (uint32_t i = 0; i < batch.nmsrs; i++)
 			batch.entries[i].index = kvm->msrs[at + i];
 		got = ioctl(vcpu->fd, KVM_GET_MSRS, &batch);

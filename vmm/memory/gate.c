@@ -184,6 +184,8 @@ int gate_init(struct gate *gate, const struct gate_options *options)
 		pthread_cond_init(&gate->opened, NULL);
 		err = -pthread_create(&gate->thread, NULL, gate_thread, gate);
 		gate->started = !err;
+		if (!err)
+			pthread_setname_np(gate->thread, "gate");
 	}
 	if (err)
 		gate_fini(gate);
