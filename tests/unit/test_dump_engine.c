@@ -6,6 +6,7 @@
 #include "tests/unit/dump_fixture.h"
 #include "tests/unit/suites.h"
 
+#include "dump/base/io.h"
 #include "dump/base/bitmap.h"
 #include "dump/record/choices.h"
 
@@ -18,6 +19,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define REGION_PARTIAL "guest-test-g0.region.partial"
@@ -505,6 +508,54 @@ START_TEST(the_tables_name_at_least_vmapp_and_all_and_no_name_twice)
 }
 END_TEST
 
+static int pins[2] = {-1, -1}; /* a pipe that holds a page */
+static int punches;
+
+/* Whoever holds the page lets go of it when it has been in the way three times. */
+static int let_go(enum io_call call, size_t *len)
+{
+	(void)len;
+	if (call == IO_FALLOCATE && ++punches == 4) {
+		close(pins[0]);
+		close(pins[1]);
+	}
+	return 0;
+}
+
+START_TEST(a_punch_that_somebody_who_holds_the_page_is_in_the_way_of_is_repeated)
+{
+	struct dead_region region;
+	struct dump_fixture f;
+	struct iovec page;
+	uint64_t at;
+
+	fixture_init(&f, MIB(4), GIB(3), 1);
+	if (!fixture_mount(&f, "huge=always,size=64m")) {
+		printf("SKIP punches in a huge page that is held: cannot mount a tmpfs: %s\n",
+			strerror(errno));
+		fixture_fini(&f);
+		return;
+	}
+	fixture_fill(&f, 0, 1024, SEED);
+	at = f.layout.head + KIB(64);
+	dead_region_init(&region, f.region_fd, &f.layout);
+	ck_assert_int_eq(dead_region_map(&region), 0);
+	ck_assert_int_eq(pipe(pins), 0);
+	page = (struct iovec){region.ram, PAGE_SIZE_4K};
+	ck_assert_int_eq(vmsplice(pins[1], &page, 1, 0), PAGE_SIZE_4K);
+	munmap(region.ram, f.layout.ram); /* who maps it is not in the way */
+	region.ram = NULL;
+	punches = 0;
+	io_test_hook = let_go;
+	ck_assert_int_eq(dead_region_release(&region, KIB(64), KIB(64)), 0);
+	io_test_hook = NULL;
+	ck_assert_uint_eq(fixture_populated(f.region_fd, at, KIB(64)), 0);
+	ck_assert_int_ge(punches, 4);
+	dead_region_fini(&region);
+	fixture_fini(&f);
+}
+END_TEST
+
 Suite *suite_dump_engine(void)
 {
 	Suite *suite = suite_create("dump engine");
@@ -526,6 +577,7 @@ Suite *suite_dump_engine(void)
 	tcase_add_test(tc, several_workers_on_huge_pages_copy_every_page);
 	tcase_add_test(tc, several_workers_on_huge_pages_lose_no_page_when_the_file_system_fills_up);
 	tcase_add_test(tc, the_tables_name_at_least_vmapp_and_all_and_no_name_twice);
+	tcase_add_test(tc, a_punch_that_somebody_who_holds_the_page_is_in_the_way_of_is_repeated);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
