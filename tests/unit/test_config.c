@@ -205,11 +205,12 @@ END_TEST
 
 START_TEST(a_comment_behind_any_value_may_begin_with_either_sign)
 {
-	accepts("[vm]   # the machine\nkernel = k#1   # a bzImage\ncmdline = a=#b #\nvcpus = 2\t# two; not "
+	accepts("[vm]   # the machine\nkernel = k#1   # a bzImage\ncmdline = a=#b #1 #\nvcpus = 2\t# two; "
+		"not "
 		"one\n"
 		"memory = 1G # of RAM\n  # nothing goes on here\n[dump]\nselect = zero # and no more\n");
 	ck_assert_str_eq(strrchr(config.vm.kernel, '/'), "/k#1");
-	ck_assert_str_eq(config.vm.cmdline, "a=#b");
+	ck_assert_str_eq(config.vm.cmdline, "a=#b #1");
 	ck_assert_uint_eq(config.vm.vcpus, 2);
 	ck_assert_uint_eq(config.vm.memory, GIB(1));
 }

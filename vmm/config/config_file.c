@@ -34,11 +34,12 @@ struct target {
 	size_t index;                   /* of the section among its kind */
 };
 
-/* A comment behind a value: libinih ends values at " ;" alone, people write " #" as well. */
+/* A comment behind a value: libinih ends values at " ;" alone, people write " # " as well.  " #1" is part of a value. */
 static void cut_comment(char *line)
 {
 	for (char *at = strchr(line, '#'); at; at = strchr(at + 1, '#'))
-		if (at > line && isspace((unsigned char)at[-1])) {
+		if (at > line && isspace((unsigned char)at[-1]) &&
+			(!at[1] || isspace((unsigned char)at[1]))) {
 			strcpy(at, "\n");
 			return;
 		}
