@@ -64,8 +64,7 @@ START_TEST(an_unknown_key_is_reported_with_the_keys_there_are)
 {
 	refuses("[vm]\nkernel = k\nmemroy = 1G\n", 3,
 		"[vm] has no key 'memroy'; it has: name, kernel, initrd, cmdline, memory, memory_dir, "
-		"vcpus, "
-		"watchdog");
+		"memory_overcommit, vcpus, watchdog");
 }
 END_TEST
 
