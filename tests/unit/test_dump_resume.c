@@ -115,6 +115,7 @@ static void fill_record(void)
 		fixture_set_cpu(&f.record->cpus[i], i);
 		f.record->cpus[i].saved = 1;
 		f.record->cpus[i].cr[0] = PAGEWALK_CR0_PG;
+		f.record->cpus[i].cr[3] = MINI_IMAGE_PHYS; /* of the kernel that runs */
 		f.record->cpus[i].cr[4] = PAGEWALK_CR4_PAE;
 		f.record->cpus[i].idt.base = 0xfffffe0000000000;
 	}
