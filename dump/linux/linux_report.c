@@ -28,6 +28,8 @@ void linux_report_clean(struct linux_report *report)
 	make_printable(report->release, sizeof(report->release));
 	make_printable(report->panic, sizeof(report->panic));
 	make_printable(report->trouble, sizeof(report->trouble));
+	make_printable(report->signature.title, sizeof(report->signature.title));
+	make_printable(report->signature.text, sizeof(report->signature.text));
 	for (size_t i = 0; i < LINUX_REPORT_LINES; i++)
 		make_printable(report->lines[i], sizeof(report->lines[i]));
 }
@@ -88,6 +90,32 @@ static void read_log(struct linux_report *report, struct linux_log *log, struct 
 	turn_lines(report);
 }
 
+/* The newest records of a log as lines for dump/linux/signature.h. */
+struct lines {
+	struct linux_log *log;
+	struct linux_log_record *record;
+	uint64_t first; /* id of line 0 */
+};
+
+static bool get_line(void *arg, uint64_t index, char line[SIGNATURE_LINE_MAX])
+{
+	struct lines *lines = arg;
+
+	if (!linux_log_read(lines->log, lines->first + index, lines->record))
+		return false;
+	first_line(lines->record, line, SIGNATURE_LINE_MAX);
+	return true;
+}
+
+static void find_signature(
+	struct linux_report *report, struct linux_log *log, struct linux_log_record *record)
+{
+	uint64_t nr = u64_min(log->end - log->first, LINUX_REPORT_RECORDS);
+	struct lines lines = {.log = log, .record = record, .first = log->end - nr};
+
+	signature_make(&report->signature, nr, get_line, &lines);
+}
+
 /* A line of the report is one line. */
 static void cut_lines(struct linux_report *report)
 {
@@ -107,10 +135,12 @@ void linux_report_make(struct linux_report *report, struct linux_kernel *kernel)
 	(void)vmcoreinfo_hex(&kernel->info, NULL, "KERNELOFFSET", &report->offset);
 	if (record)
 		why = linux_log_open(&log, kernel);
-	if (why)
+	if (why) {
 		snprintf(report->trouble, sizeof(report->trouble), "%s", why);
-	else
+	} else {
 		read_log(report, &log, record);
+		find_signature(report, &log, record);
+	}
 	cut_lines(report);
 	linux_report_clean(report);
 	report->valid = 1;

@@ -8,6 +8,8 @@
 #ifndef DUMP_LINUX_LINUX_REPORT_H
 #define DUMP_LINUX_LINUX_REPORT_H
 
+#include "dump/linux/signature.h"
+
 #include <stdint.h>
 
 struct linux_kernel;
@@ -28,6 +30,7 @@ struct linux_report {
 	char release[72];  /* "" = not known, as the next two */
 	char panic[256];   /* what follows "Kernel panic - not syncing: " in its last such line */
 	char trouble[128]; /* why there is no log */
+	struct signature signature;
 	char lines[LINUX_REPORT_LINES][LINUX_REPORT_LINE_MAX];
 };
 

@@ -25,6 +25,9 @@ static void check_log(struct linux_kernel *kernel)
 
 	linux_report_make(&report, kernel);
 	must(report.nr_lines <= LINUX_REPORT_LINES, "a bounded report");
+	must(strlen(report.signature.title) < SIGNATURE_TITLE_MAX &&
+			strlen(report.signature.text) < SIGNATURE_TEXT_MAX,
+		"a title that ends");
 	for (uint32_t i = 0; i < report.nr_lines; i++)
 		for (const char *c = report.lines[i]; *c; c++)
 			must(*c >= ' ' && *c <= '~', "a printable report");

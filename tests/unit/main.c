@@ -50,6 +50,7 @@ static Suite *(*const suites[])(void) = {
 	suite_linux_pages,
 	suite_linux_dump,
 	suite_linux_log,
+	suite_signature,
 	suite_save,
 	suite_pacer,
 	suite_options,

@@ -46,6 +46,7 @@ Suite *suite_vmcoreinfo(void);
 Suite *suite_linux_pages(void);
 Suite *suite_linux_dump(void);
 Suite *suite_linux_log(void);
+Suite *suite_signature(void);
 Suite *suite_save(void);
 Suite *suite_pacer(void);
 

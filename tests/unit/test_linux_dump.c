@@ -251,6 +251,8 @@ START_TEST(the_dumper_does_it_in_its_sandbox_and_reports_the_log)
 	ck_assert_uint_eq(report.valid, 1);
 	ck_assert_str_eq(report.release, "6.12.0-mini");
 	ck_assert_str_eq(report.panic, "a test");
+	ck_assert_str_eq(report.signature.title, "Kernel panic: a test");
+	ck_assert_str_eq(report.signature.text, "Kernel panic: a test");
 	ck_assert_uint_eq(report.nr_lines, 3);
 	fd = fixture_open(&f, "guest-test-g0.vmcore");
 	check_pages(fd);

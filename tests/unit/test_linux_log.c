@@ -247,6 +247,7 @@ START_TEST(the_report_tells_release_panic_and_the_end_of_the_log)
 	ck_assert_uint_eq(report.valid, 1);
 	ck_assert_str_eq(report.release, "6.12.0-mini");
 	ck_assert_str_eq(report.panic, "a test");
+	ck_assert_str_eq(report.signature.title, "Kernel panic: a test");
 	ck_assert_uint_eq(report.uptime_ns, 3 * NSEC_PER_SEC + 2 * NSEC_PER_USEC);
 	ck_assert_uint_eq(report.nr_lines, 3);
 	ck_assert_str_eq(report.lines[0], "[    1.000000] Linux version mini");
@@ -267,6 +268,8 @@ START_TEST(a_report_of_another_process_is_made_harmless)
 	linux_report_clean(&report);
 	ck_assert_uint_eq(report.nr_lines, LINUX_REPORT_LINES);
 	ck_assert_uint_eq(strlen(report.panic), sizeof(report.panic) - 1);
+	ck_assert_uint_eq(strspn(report.signature.title, " "), sizeof(report.signature.title) - 1);
+	ck_assert_uint_eq(strspn(report.signature.text, " "), sizeof(report.signature.text) - 1);
 	ck_assert_uint_eq(strspn(report.lines[LINUX_REPORT_LINES - 1], " "), LINUX_REPORT_LINE_MAX - 1);
 }
 END_TEST

@@ -232,6 +232,8 @@ static void print_linux(struct reader *reader)
 	if (report.uptime_ns)
 		printf("%-18s %.1f s, at the last line of its log\n", "uptime",
 			(double)report.uptime_ns / (double)NSEC_PER_SEC);
+	if (report.signature.title[0])
+		field("title", report.signature.title);
 	if (report.panic[0])
 		field("kernel panic", report.panic);
 	if (report.cpu >= 0)

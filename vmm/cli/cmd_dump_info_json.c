@@ -73,6 +73,8 @@ static void put_linux(struct json *json, struct reader *reader)
 	json_text(json, "release", report.release);
 	json_u64(json, "offset", report.offset);
 	json_u64(json, "uptime_ns", report.uptime_ns);
+	json_text(json, "title", report.signature.title);
+	json_text(json, "signature", report.signature.text);
 	json_text(json, "panic", report.panic);
 	json_i64(json, "cpu", report.cpu);
 	json_text(json, "trouble", report.trouble);

@@ -7,6 +7,7 @@
 #include "dump/base/log.h"
 #include "dump/files/catalog.h"
 #include "vmm/base/exit_codes.h"
+#include "vmm/cli/cmd_dump_facts.h"
 #include "vmm/base/places.h"
 #include "vmm/base/text.h"
 #include "vmm/base/json.h"
@@ -22,6 +23,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* our choice: more stands in the output of --json and of info */
+#define TITLE_COLUMN_MAX 56
+
 /* One line of the list. */
 struct row {
 	char *path; /* owned: the file to name to the other commands */
@@ -30,6 +34,7 @@ struct row {
 	char state[16], guest[64], reason[16];
 	uint32_t generation;
 	uint64_t time_ns; /* of the crash; of the files if that is not known */
+	struct signature signature;
 };
 
 struct rows {
@@ -57,6 +62,14 @@ static const char *state_of(const struct catalog_dump *files, const struct reade
 	return dump_state_name(reader, files->in_use);
 }
 
+static void find_title(struct row *row, struct reader *reader)
+{
+	struct linux_report report;
+
+	if (dump_info_linux(reader, &report))
+		row->signature = report.signature;
+}
+
 /* What the dump itself says, if it can be read. */
 static void describe(struct row *row)
 {
@@ -82,6 +95,7 @@ static void describe(struct row *row)
 		dump_clean_text(
 			row->reason, sizeof(row->reason), meta->reason_name, sizeof(meta->reason_name));
 	}
+	find_title(row, reader);
 	reader_close(reader);
 }
 
@@ -208,21 +222,36 @@ static void print_json(const struct rows *rows)
 			json_u64(&json, "generation", row->generation);
 			json_text(&json, "reason", row->reason);
 		}
+		if (row->signature.title[0]) {
+			json_text(&json, "title", row->signature.title);
+			json_text(&json, "signature", row->signature.text);
+		}
 		json_end(&json);
 	}
 	json_end(&json);
 }
 
+/* Characters of the column TITLE: those of the longest, within reason. */
+static int title_width(const struct rows *rows)
+{
+	size_t width = strlen("TITLE");
+
+	for (size_t i = 0; i < rows->nr; i++)
+		width = u64_max(width, strlen(rows->rows[i].signature.title));
+	return (int)u64_min(width, TITLE_COLUMN_MAX);
+}
+
 static void print_table(const struct rows *rows)
 {
 	uint64_t now = clock_wall_ns();
+	int width = title_width(rows);
 
 	if (!rows->nr) {
 		printf("no dumps\n");
 		return;
 	}
-	printf("%-12s %-14s %3s  %-14s %10s %10s %8s  %s\n", "STATE", "GUEST", "GEN", "REASON", "MEMORY",
-		"APPARENT", "AGE", "FILE");
+	printf("%-12s %-14s %3s  %-14s %10s %10s %8s  %-*s  %s\n", "STATE", "GUEST", "GEN", "REASON",
+		"MEMORY", "APPARENT", "AGE", width, "TITLE", "FILE");
 	for (size_t i = 0; i < rows->nr; i++) {
 		const struct row *row = &rows->rows[i];
 		char bytes[24], apparent[24], age[24], generation[12] = "?";
@@ -232,9 +261,10 @@ static void print_table(const struct rows *rows)
 		dump_age(now, row->time_ns, age, sizeof(age));
 		if (row->readable)
 			snprintf(generation, sizeof(generation), "%" PRIu32, row->generation);
-		printf("%-12s %-14s %3s  %-14s %10s %10s %8s  %s\n", row->state,
+		printf("%-12s %-14s %3s  %-14s %10s %10s %8s  %-*.*s  %s\n", row->state,
 			row->readable ? row->guest : "?", generation, row->readable ? row->reason : "?",
-			bytes, apparent, age, row->path);
+			bytes, apparent, age, width, width,
+			row->signature.title[0] ? row->signature.title : "-", row->path);
 	}
 }
 

@@ -85,6 +85,8 @@ static void report_linux(const struct dump_job *job)
 		report.panic[0]     ? report.panic
 		: report.trouble[0] ? report.trouble
 				    : "its log tells of no panic");
+	if (report.signature.title[0])
+		log_info("generation %u: title: %s", job->generation, report.signature.title);
 	for (uint32_t i = 0; i < report.nr_lines; i++)
 		log_info("generation %u: | %s", job->generation, report.lines[i]);
 }
@@ -93,6 +95,7 @@ void job_report_done(struct jobs *jobs, const struct dump_job *job)
 {
 	uint64_t crash = atomic_load(&job->record->moments[DUMP_MOMENT_CRASH]);
 	uint64_t end = atomic_load(&job->record->moments[DUMP_MOMENT_PUBLISHED]);
+	struct linux_report report;
 	struct publish_names names;
 	char dumped[24], file[24];
 
@@ -103,10 +106,14 @@ void job_report_done(struct jobs *jobs, const struct dump_job *job)
 	log_info("generation %u: dump complete %.1f ms after the crash: %s/%s (%s of guest memory in %s)",
 		job->generation, end > crash ? (double)(end - crash) / (double)NSEC_PER_MSEC : 0.0,
 		job->dir, names.final, dumped, file);
+	report = job->record->linux_report;
+	linux_report_clean(&report); /* it is not valid if the guest is no Linux: "" then */
 	EVENT(jobs->setup.events, "dump-done", job->generation, EV_STR("dir", job->dir),
 		EV_STR("name", job->name), EV_STR("file", names.final), EV_U64("dumped", job->last.dumped),
 		EV_U64("released", job->given_back + job->last.released),
-		EV_U64("file_bytes", job->last.file_bytes));
+		EV_U64("file_bytes", job->last.file_bytes),
+		EV_STR("title", report.valid ? report.signature.title : ""),
+		EV_STR("signature", report.valid ? report.signature.text : ""));
 	report_excluded(job);
 	report_linux(job);
 }
