@@ -2,7 +2,12 @@
 /* dump/base/disk_load.c - see disk_load.h */
 #include "dump/base/disk_load.h"
 
-#include "dump/base/num.h"
+#include "dump/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 /* the power of two at which the first bucket begins: four whole steps, us */
 #define POWER_MIN 2u
@@ -48,4 +53,46 @@ uint64_t disk_load_in_flight(const struct disk_load *load)
 	uint64_t begun = atomic_load_explicit(&load->begun, memory_order_relaxed);
 
 	return begun > ended ? begun - ended : 0;
+}
+
+int disk_load_create(struct disk_load **ret, int *ret_fd)
+{
+	autoclose int fd = memfd_create("minivmm-disk-load", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *map;
+
+	if (fd < 0 || ftruncate(fd, sizeof(struct disk_load)) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	map = mmap(NULL, sizeof(struct disk_load), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int disk_load_map(int fd, const struct disk_load **ret)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+	void *map;
+
+	/* one that became shorter would end its reader */
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size != sizeof(struct disk_load))
+		return -EINVAL;
+	map = mmap(NULL, sizeof(struct disk_load), PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	return 0;
+}
+
+void disk_load_unmap(const struct disk_load *load)
+{
+	if (load)
+		munmap((void *)(uintptr_t)load, sizeof(*load));
 }

@@ -13,6 +13,8 @@
 #ifndef DUMP_BASE_DISK_LOAD_H
 #define DUMP_BASE_DISK_LOAD_H
 
+#include "dump/base/num.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -33,6 +35,19 @@ struct disk_load {
 	_Atomic uint64_t cost;         /* the same, each one DISK_LOAD_COST_MIN at least */
 	_Atomic uint64_t latencies[DISK_LOAD_BUCKETS];
 };
+
+/*
+ * disk_load_create - a new page, all zeros, and a file descriptor of it for others; its size is sealed.
+ * Errors: -errno.  Owner: disk_load_unmap(), and close() of *ret_fd.
+ */
+int warn_unused disk_load_create(struct disk_load **ret, int *ret_fd);
+
+/*
+ * disk_load_map - the page behind @fd, for reading.
+ * Errors: -EINVAL if it is none, or may become shorter; -errno.  Owner: disk_load_unmap().
+ */
+int warn_unused disk_load_map(int fd, const struct disk_load **ret);
+void disk_load_unmap(const struct disk_load *load); /* NULL is fine */
 
 /* A request begins at @now. */
 void disk_load_begin(struct disk_load *load, uint64_t now_ns);

@@ -106,14 +106,24 @@ static struct flock whole_file(short type)
 	return (struct flock){.l_type = type, .l_whence = SEEK_SET};
 }
 
-int publish_lock(int fd)
+static int take_lock(int fd, short type)
 {
-	struct flock lock = whole_file(F_WRLCK);
+	struct flock lock = whole_file(type);
 
 	if (!fcntl(fd, F_OFD_SETLK, &lock))
 		return 0;
 	return errno == EACCES ? -EWOULDBLOCK
 			       : -errno; /* fcntl(2): either, for a lock that another one has */
+}
+
+int publish_lock(int fd)
+{
+	return take_lock(fd, F_WRLCK);
+}
+
+int publish_lock_read(int fd)
+{
+	return take_lock(fd, F_RDLCK);
 }
 
 bool publish_is_locked(int fd)

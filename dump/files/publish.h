@@ -63,7 +63,15 @@ int warn_unused publish_link(int proc_fd, int fd, int dir_fd, const char *name);
  */
 int warn_unused publish_lock(int fd);
 
-/* Whether another open file has it.  Only asks: a lock taken for a moment would make a dumper fail that wants it then. */
+/*
+ * publish_lock_read - keep a finished dump as it is, and under its name, while it is read for longer: who would remove
+ * or change it sees that it is in use.  Others may read it as well.  Ends as publish_lock(); @fd may be open for
+ * reading alone.
+ * Errors: -EWOULDBLOCK if another process works on it.
+ */
+int warn_unused publish_lock_read(int fd);
+
+/* Whether another open file has it, of either kind.  Only asks: a lock taken for a moment would make a dumper fail that wants it then. */
 bool publish_is_locked(int fd);
 void publish_unlock(int fd);
 

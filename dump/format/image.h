@@ -84,6 +84,9 @@ bool image_is_lz4_partial(int fd); /* one that does not end as a finished one of
  */
 bool image_is_whole(const struct image *image);
 
+/* False if a compressed file is without the table that finds its blocks: all of it can be read, but not as fast. */
+bool image_has_table(const struct image *image);
+
 void image_close(struct image *image); /* harmless on an image of fd -1 */
 
 /* Reads exactly @len bytes at @off.  -ENODATA if they are not all inside the image; else as the format. */

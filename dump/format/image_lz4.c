@@ -100,6 +100,11 @@ bool image_is_whole(const struct image *image)
 	return image->format != &image_format_lz4 || lz4_reader_is_complete(image->state);
 }
 
+bool image_has_table(const struct image *image)
+{
+	return image->format != &image_format_lz4 || lz4_reader_has_table(image->state);
+}
+
 bool image_is_lz4(int fd)
 {
 	unsigned char start[sizeof(uint32_t)];

@@ -251,6 +251,11 @@ uint64_t lz4_reader_size(const struct lz4_reader *reader)
 	return reader->size;
 }
 
+bool lz4_reader_has_table(const struct lz4_reader *reader)
+{
+	return reader->table_fd >= 0;
+}
+
 bool lz4_reader_is_complete(const struct lz4_reader *reader)
 {
 	return reader->complete;

@@ -60,6 +60,9 @@ uint64_t lz4_reader_size(const struct lz4_reader *reader);
 /* False for a prefix.  What lz4_reader_open_partial opens is never called complete. */
 bool lz4_reader_is_complete(const struct lz4_reader *reader);
 
+/* False for a file that had to be decoded from end to end, since it has no table or a damaged one. */
+bool lz4_reader_has_table(const struct lz4_reader *reader);
+
 /*
  * lz4_reader_block - the block that holds image offset @off.  LZ4_KIND_NONE: not in a partial file.
  * Errors: -EINVAL for an offset behind the image; -EBADMSG for a bad entry; else -errno.

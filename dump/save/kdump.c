@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dump/save/kdump.c - see kdump.h */
-#include "dump/save/kdump.h"
+#include "dump/save/kdump_impl.h"
 
 #include "dump/base/cleanup.h"
 #include "dump/base/io.h"
 #include "dump/base/bitmap.h"
 #include "dump/read/linux_dump.h"
-#include "dump/read/reader_chunk.h"
 #include "dump/base/zero_pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <zlib.h>
+#include <sys/stat.h>
 
 /* diskdump_mod.h */
 #define SIGNATURE "KDUMP   "
 #define VERSION 6
-#define BLOCK PAGE_SIZE_4K
+#define BLOCK KDUMP_BLOCK
 #define STATUS_ZLIB 1u /* of the header: what pages are compressed with */
 #define PAGE_ZLIB 1u   /* of a descriptor */
 #define UTS_BYTES 390  /* struct new_utsname: 6 x 65 */
@@ -52,151 +50,31 @@ struct sub_header {
 };
 VMCORE_SIZE_ASSERT(sub_header, 104);
 
-struct page_desc {
-	uint64_t off;
-	uint32_t bytes, flags;
-	uint64_t page_flags;
-};
-VMCORE_SIZE_ASSERT(page_desc, 24);
-
-/* our choice: 16 TiB of guest-physical addresses; a bitmap has a bit for each page */
-#define FRAMES_MAX (1ull << 32)
-/*
- * our choices: so much memory costs 64 MiB of tables whatever is in the file; who names more has so many pages in the file for
- * each page that is not
- */
-#define ABSENT_PAGES_FREE (1ull << 28)
-#define ABSENT_PAGES_PER_PAGE 1024
-
 /* our choices: pages that are read together, descriptors and bytes that are written together */
 #define GROUP ZERO_PAGES_MAX
 #define DESCS 4096
 #define OUT_BYTES MIB(1)
 
-struct writer {
-	struct reader *reader;
-	int fd;
-	z_stream zlib;
-	uint64_t *selected; /* owned: page bitmap of the dump; NULL = it has none */
-	uint64_t *memory, *kept;
-	uint64_t frames;        /* highest one that is memory, + 1 */
-	uint64_t bitmap_blocks; /* of one bitmap */
-	uint64_t nr_memory, nr_kept;
-	uint64_t descs_off, zero_off;
-	struct page_desc *descs; /* owned: DESCS of them, not written yet */
-	size_t nr_descs;
-	unsigned char *out; /* owned: OUT_BYTES and a page, not written yet */
-	size_t out_bytes;
-	uint64_t out_off; /* of @out in the file */
-};
-
-/* ---- which pages ---------------------------------------------------------------------------------------- */
-
-static bool is_selected(const struct writer *w, uint64_t image_off)
+/* All that is in the file goes through here: it is written, or compared with what is there. */
+static int put(struct kdump_writer *w, const void *bytes, uint64_t len, uint64_t off)
 {
-	if (!w->selected || !reader_is_ram(w->reader, image_off))
-		return true;
-	return bitmap_test(w->selected, (image_off - w->reader->trailer.head) / PAGE_SIZE_4K);
-}
+	int r = 0;
 
-static int load_selection(struct writer *w)
-{
-	const struct vmcore_trailer *trailer = &w->reader->trailer;
-	uint64_t pages = trailer->ram / PAGE_SIZE_4K;
-
-	if (!w->reader->has_trailer)
-		return 0;
-	w->selected = calloc((pages + 63) / 64, sizeof(uint64_t));
-	if (!w->selected)
-		return -ENOMEM;
-	return image_read(&w->reader->image, trailer->places.bitmap_off, w->selected, (pages + 7) / 8);
-}
-
-/* The tables are known before anything is written.  What the pages take when they are packed is not. */
-static int check_room(const struct writer *w, uint64_t nr_kept)
-{
-	uint64_t need = 2 * w->bitmap_blocks * BLOCK + nr_kept * sizeof(struct page_desc);
-	struct statvfs fs;
-
-	/* some file systems do not know */
-	if (fstatvfs(w->fd, &fs) < 0 || !fs.f_blocks)
-		return 0;
-	return fs.f_bavail < need / fs.f_frsize ? -ENOSPC : 0;
-}
-
-/* Frames of the segment of which the file has a byte, [*ret_first, result). */
-static uint64_t frames_there(const struct core_segment *seg, uint64_t *ret_first)
-{
-	uint64_t last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
-
-	*ret_first = (seg->gpa + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K;
-	if (!seg->file_bytes)
-		return *ret_first;
-	last = u64_min(last, (seg->gpa + seg->file_bytes + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
-	return u64_max(last, *ret_first);
-}
-
-static void take_segment(struct writer *w, const struct core_segment *seg)
-{
-	uint64_t first, there = frames_there(seg, &first), last = (seg->gpa + seg->size) / PAGE_SIZE_4K;
-
-	if (first < last)
-		bitmap_set_range(w->memory, first, last);
-	if (!w->selected)
-		bitmap_set_range(w->kept, first, there);
-	for (uint64_t pfn = first; w->selected && pfn < there; pfn++)
-		if (is_selected(w, seg->off + (pfn * PAGE_SIZE_4K - seg->gpa)))
-			bitmap_set(w->kept, pfn);
-}
-
-static int find_pages(struct writer *w)
-{
-	const struct elfcore *core = &w->reader->core;
-	uint64_t end = 0, there = 0, first;
-	int r;
-
-	for (size_t i = 0; i < core->nr_segments; i++) {
-		end = u64_max(end, core->segments[i].gpa + core->segments[i].size);
-		there += frames_there(&core->segments[i], &first) - first;
+	if (!w->there)
+		return io_pwrite_full(w->fd, bytes, len, off);
+	for (uint64_t at = 0, part; !r && at < len; at += part) {
+		part = u64_min(len - at, OUT_BYTES);
+		r = io_pread_full(w->fd, w->there, part, off + at);
+		if (r == -ENODATA || (!r && memcmp(w->there, (const char *)bytes + at, part)))
+			r = -EBADMSG;
 	}
-	w->frames = end / PAGE_SIZE_4K;
-	w->bitmap_blocks = (w->frames + 8 * BLOCK - 1) / (8 * BLOCK);
-	if (!w->frames || w->frames > FRAMES_MAX)
-		return -EFBIG;
-	r = check_room(w, w->selected ? 0 : there); /* before there are tables in memory */
-	if (r)
-		return r;
-	w->memory = calloc(w->bitmap_blocks, BLOCK);
-	w->kept = calloc(w->bitmap_blocks, BLOCK);
-	if (!w->memory || !w->kept)
-		return -ENOMEM;
-	for (size_t i = 0; i < core->nr_segments; i++)
-		take_segment(w, &core->segments[i]);
-	w->nr_memory = bitmap_count(w->memory, w->frames);
-	w->nr_kept = bitmap_count(w->kept, w->frames);
-	return check_room(w, w->nr_kept);
-}
-
-const char *kdump_check(struct reader *reader)
-{
-	uint64_t absent = 0, there = 0;
-
-	for (size_t i = 0; i < reader->core.nr_segments; i++) {
-		const struct core_segment *seg = &reader->core.segments[i];
-
-		there += seg->file_bytes / PAGE_SIZE_4K;
-		absent += (seg->size - u64_min(seg->size, seg->file_bytes)) / PAGE_SIZE_4K;
-	}
-	if (absent <= ABSENT_PAGES_FREE || absent / ABSENT_PAGES_PER_PAGE <= there)
-		return NULL;
-	return "its headers name far more memory than the file holds, and a kdump file has a bit for each "
-	       "page";
+	return r;
 }
 
 /* ---- headers -------------------------------------------------------------------------------------------- */
 
 /* What the kernel in the dump says of itself; zeros if there is none. */
-static void take_kernel(const struct writer *w, struct header *header, struct sub_header *sub)
+static void take_kernel(const struct kdump_writer *w, struct header *header, struct sub_header *sub)
 {
 	struct linux_dump *dump;
 	uint64_t symbol, offset;
@@ -211,7 +89,7 @@ static void take_kernel(const struct writer *w, struct header *header, struct su
 	linux_dump_close(dump);
 }
 
-static int write_headers(struct writer *w)
+static int write_headers(struct kdump_writer *w)
 {
 	const struct reader *reader = w->reader;
 	const struct metadata *metadata = &reader->metadata;
@@ -236,6 +114,8 @@ static int write_headers(struct writer *w)
 		.nr_cpus = metadata->nr_cpus,
 	};
 	uint64_t bitmap_off = (1 + (uint64_t)header.sub_header_blocks) * BLOCK;
+	static const unsigned char zeros[BLOCK];
+	unsigned char start[BLOCK + sizeof(sub)] = {0};
 	int r;
 
 	memcpy(header.signature, SIGNATURE, sizeof(header.signature));
@@ -247,49 +127,51 @@ static int write_headers(struct writer *w)
 	}
 	take_kernel(w, &header, &sub);
 	w->descs_off = bitmap_off + 2 * w->bitmap_blocks * BLOCK;
-	w->zero_off = w->descs_off + w->nr_kept * sizeof(struct page_desc);
+	w->zero_off = w->descs_off + w->nr_kept * sizeof(struct kdump_page_desc);
 	w->out_off = w->zero_off;
-	r = io_pwrite_full(w->fd, &header, sizeof(header), 0);
+	memcpy(start, &header, sizeof(header));
+	memcpy(start + BLOCK, &sub, sizeof(sub));
+	r = put(w, start, BLOCK + sizeof(sub), 0);
 	if (!r)
-		r = io_pwrite_full(w->fd, &sub, sizeof(sub), BLOCK);
+		r = put(w, reader->core.notes, sub.notes_bytes, sub.notes_off);
+	if (!r) /* also what fills the last block, so that each byte of the file is one that was written */
+		r = put(w, zeros, bitmap_off - sub.notes_off - sub.notes_bytes,
+			sub.notes_off + sub.notes_bytes);
 	if (!r)
-		r = io_pwrite_full(w->fd, reader->core.notes, sub.notes_bytes, sub.notes_off);
+		r = put(w, w->memory, w->bitmap_blocks * BLOCK, bitmap_off);
 	if (!r)
-		r = io_pwrite_full(w->fd, w->memory, w->bitmap_blocks * BLOCK, bitmap_off);
-	if (!r)
-		r = io_pwrite_full(
-			w->fd, w->kept, w->bitmap_blocks * BLOCK, bitmap_off + w->bitmap_blocks * BLOCK);
+		r = put(w, w->kept, w->bitmap_blocks * BLOCK, bitmap_off + w->bitmap_blocks * BLOCK);
 	return r;
 }
 
 /* ---- pages ---------------------------------------------------------------------------------------------- */
 
-static int flush_out(struct writer *w)
+static int flush_out(struct kdump_writer *w)
 {
-	int r = io_pwrite_full(w->fd, w->out, w->out_bytes, w->out_off);
+	int r = put(w, w->out, w->out_bytes, w->out_off);
 
 	w->out_off += w->out_bytes;
 	w->out_bytes = 0;
 	return r;
 }
 
-static int flush_descs(struct writer *w)
+static int flush_descs(struct kdump_writer *w)
 {
-	int r = io_pwrite_full(w->fd, w->descs, w->nr_descs * sizeof(*w->descs), w->descs_off);
+	int r = put(w, w->descs, w->nr_descs * sizeof(*w->descs), w->descs_off);
 
 	w->descs_off += w->nr_descs * sizeof(*w->descs);
 	w->nr_descs = 0;
 	return r;
 }
 
-static int add_desc(struct writer *w, uint64_t off, uint32_t bytes, uint32_t flags)
+static int add_desc(struct kdump_writer *w, uint64_t off, uint32_t bytes, uint32_t flags)
 {
-	w->descs[w->nr_descs++] = (struct page_desc){.off = off, .bytes = bytes, .flags = flags};
+	w->descs[w->nr_descs++] = (struct kdump_page_desc){.off = off, .bytes = bytes, .flags = flags};
 	return w->nr_descs == DESCS ? flush_descs(w) : 0;
 }
 
 /* Appends the page to @out, compressed if that makes it smaller: bytes, and how in *ret_flags. */
-static uint32_t pack(struct writer *w, const unsigned char *page, uint32_t *ret_flags)
+static uint32_t pack(struct kdump_writer *w, const unsigned char *page, uint32_t *ret_flags)
 {
 	unsigned char *to = w->out + w->out_bytes;
 
@@ -305,7 +187,7 @@ static uint32_t pack(struct writer *w, const unsigned char *page, uint32_t *ret_
 	return PAGE_SIZE_4K;
 }
 
-static int write_page(struct writer *w, const unsigned char *page, bool zero)
+static int write_page(struct kdump_writer *w, const unsigned char *page, bool zero)
 {
 	uint64_t off = w->out_off + w->out_bytes;
 	uint32_t bytes, flags;
@@ -320,7 +202,7 @@ static int write_page(struct writer *w, const unsigned char *page, bool zero)
 }
 
 /* Frames [@first, @end), at most GROUP, all kept and in one piece. */
-static int write_group(struct writer *w, uint64_t first, uint64_t end, unsigned char *pages)
+static int write_group(struct kdump_writer *w, uint64_t first, uint64_t end, unsigned char *pages)
 {
 	uint64_t zero;
 	int r;
@@ -334,7 +216,7 @@ static int write_group(struct writer *w, uint64_t first, uint64_t end, unsigned 
 	return r;
 }
 
-static int write_pages(struct writer *w, const struct kdump_progress *progress)
+static int write_pages(struct kdump_writer *w, const struct kdump_progress *progress)
 {
 	autofree unsigned char *pages = aligned_alloc(PAGE_SIZE_4K, GROUP * PAGE_SIZE_4K);
 	int r = 0;
@@ -357,28 +239,42 @@ static int write_pages(struct writer *w, const struct kdump_progress *progress)
 	return r ? r : flush_out(w);
 }
 
-int kdump_write(struct reader *reader, int fd, const struct kdump_progress *progress)
+static int write_file(struct kdump_writer *w, const struct kdump_progress *progress)
 {
-	struct writer w = {.reader = reader, .fd = fd};
 	int r = -ENOMEM;
 
-	if (deflateInit(&w.zlib, Z_BEST_SPEED) != Z_OK)
+	if (deflateInit(&w->zlib, Z_BEST_SPEED) != Z_OK)
 		return -ENOMEM;
-	w.descs = calloc(DESCS, sizeof(*w.descs));
-	w.out = malloc(OUT_BYTES + PAGE_SIZE_4K);
-	if (w.descs && w.out)
-		r = load_selection(&w);
+	w->descs = calloc(DESCS, sizeof(*w->descs));
+	w->out = malloc(OUT_BYTES + PAGE_SIZE_4K);
+	if (w->descs && w->out)
+		r = kdump_select(w);
 	if (!r)
-		r = find_pages(&w);
+		r = write_headers(w);
 	if (!r)
-		r = write_headers(&w);
-	if (!r)
-		r = write_pages(&w, progress);
-	deflateEnd(&w.zlib);
-	free(w.selected);
-	free(w.memory);
-	free(w.kept);
-	free(w.descs);
-	free(w.out);
+		r = write_pages(w, progress);
+	deflateEnd(&w->zlib);
+	free(w->selected);
+	free(w->memory);
+	free(w->kept);
+	free(w->descs);
+	free(w->out);
 	return r;
+}
+
+int kdump_write(struct reader *reader, int fd, const struct kdump_progress *progress)
+{
+	return write_file(&(struct kdump_writer){.reader = reader, .fd = fd}, progress);
+}
+
+int kdump_compare(struct reader *reader, int fd, const struct kdump_progress *progress)
+{
+	autofree unsigned char *there = malloc(OUT_BYTES);
+	struct kdump_writer w = {.reader = reader, .fd = fd, .there = there};
+	struct stat st;
+	int r = there ? write_file(&w, progress) : -ENOMEM;
+
+	if (!r && fstat(fd, &st) < 0)
+		r = -errno;
+	return !r && (uint64_t)st.st_size != w.out_off ? -EBADMSG : r;
 }

@@ -34,4 +34,10 @@ const char *kdump_check(struct reader *reader);
  */
 int warn_unused kdump_write(struct reader *reader, int fd, const struct kdump_progress *progress);
 
+/*
+ * kdump_compare - whether @fd is, byte for byte, what kdump_write() would make of @reader.
+ * Errors: -EBADMSG if it is not; -errno.
+ */
+int warn_unused kdump_compare(struct reader *reader, int fd, const struct kdump_progress *progress);
+
 #endif /* DUMP_SAVE_KDUMP_H */

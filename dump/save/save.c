@@ -7,6 +7,7 @@
 #include "dump/lz4/lz4_writer.h"
 #include "dump/files/commit.h"
 #include "dump/files/publish.h"
+#include "dump/save/save_compare.h"
 #include "dump/save/save_virtual.h"
 #include "dump/base/zero_pages.h"
 
@@ -222,12 +223,14 @@ static int save_lz4(struct reader *reader, int fd, const struct kdump_progress *
 /* ---- all ------------------------------------------------------------------------------------------------ */
 
 const struct save_format save_formats[] = {
-	{"elf", ".vmcore", "an ELF file with holes, as it is in memory", NULL, save_elf},
-	{"lz4", ".vmcore.lz4", "a standard LZ4 file of that", check_lz4, save_lz4},
+	{"elf", ".vmcore", "an ELF file with holes, as it is in memory", NULL, save_elf, save_compare_image,
+		true},
+	{"lz4", ".vmcore.lz4", "a standard LZ4 file of that", check_lz4, save_lz4, save_compare_image,
+		false},
 	{"kdump", ".kdump", "a kdump file with zlib pages, for crash, drgn and makedumpfile", kdump_check,
-		kdump_write},
+		kdump_write, kdump_compare, false},
 	{"virtual", ".virtual", "the ELF file with the virtual addresses of a Linux kernel, for gdb",
-		save_virtual_check, save_virtual},
+		save_virtual_check, save_virtual, NULL, false},
 };
 const size_t save_nr_formats = ARRAY_LEN(save_formats);
 
@@ -239,18 +242,17 @@ const struct save_format *save_find_format(const char *name)
 	return NULL;
 }
 
-/* The file's own name without the suffix of a dump. */
-static int base_name(const struct reader *reader, char *buf, size_t size)
+int save_name(const char *path, const struct save_format *format, char name[NAME_MAX])
 {
-	const char *slash = strrchr(reader->path, '/');
-	const char *name = slash ? slash + 1 : reader->path;
+	const char *slash = strrchr(path, '/');
+	const char *own = slash ? slash + 1 : path;
 	size_t len = 0;
 
-	if (publish_parse(name, &len) == PUBLISH_NONE)
-		len = strlen(name);
-	if (!len || len >= size)
+	if (publish_parse(own, &len) == PUBLISH_NONE)
+		len = strlen(own);
+	if (!len || len + strlen(format->suffix) >= NAME_MAX)
 		return -ENAMETOOLONG;
-	snprintf(buf, size, "%.*s", (int)len, name);
+	snprintf(name, NAME_MAX, "%.*s%s", (int)len, own, format->suffix);
 	return 0;
 }
 
@@ -302,25 +304,29 @@ static int check_whole(struct reader *reader, char *why, size_t why_size)
 	return -EINVAL;
 }
 
+int save_check(struct reader *reader, const struct save_format *format, char *why, size_t why_size)
+{
+	int r = check_whole(reader, why, why_size);
+	const char *wrong = r || !format->check ? NULL : format->check(reader);
+
+	if (wrong) {
+		snprintf(why, why_size, "%s", wrong);
+		r = -EOPNOTSUPP;
+	}
+	return r;
+}
+
 int dump_save(struct reader *reader, const char *dir, const struct save_format *format,
 	const struct kdump_progress *progress, char path[PATH_MAX], char *why, size_t why_size)
 {
-	char base[NAME_MAX - 16], name[NAME_MAX];
 	autoclose int dir_fd = -1;
-	const char *wrong;
+	char name[NAME_MAX] = "";
 	int r;
 
-	r = check_whole(reader, why, why_size);
+	r = save_check(reader, format, why, why_size);
 	if (r)
 		return r;
-	wrong = format->check ? format->check(reader) : NULL;
-	if (wrong) {
-		snprintf(why, why_size, "%s", wrong);
-		return -EOPNOTSUPP;
-	}
-	r = base_name(reader, base, sizeof(base));
-	if (!r)
-		snprintf(name, sizeof(name), "%s%s", base, format->suffix);
+	r = save_name(reader->path, format, name);
 	if (!r && snprintf(path, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
 		r = -ENAMETOOLONG;
 	if (!r) {

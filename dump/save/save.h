@@ -22,6 +22,12 @@ struct save_format {
 	const char *(*check)(struct reader *reader);
 	/* Writes @reader into the empty file @fd.  0 or -errno. */
 	int (*write)(struct reader *reader, int fd, const struct kdump_progress *progress);
+	/*
+	 * Whether the file @fd is what write() makes of @reader: 0, -EBADMSG if it is not, or -errno.  NULL: there is no way
+	 * to tell.
+	 */
+	int (*compare)(struct reader *reader, int fd, const struct kdump_progress *progress);
+	bool pages; /* of an image of whole pages both use whole pages of the file, as O_DIRECT wants it */
 };
 
 extern const struct save_format save_formats[];
@@ -29,6 +35,16 @@ extern const size_t save_nr_formats;
 
 /* By name; NULL if there is none. */
 const struct save_format *save_find_format(const char *name);
+
+/*
+ * save_check - whether @reader may be saved as @format: all of it is there, the file up to its last byte, its trailer,
+ * each page that was selected.  -EINVAL if not; -EOPNOTSUPP if the format is not for it; -errno; @why tells in words.
+ */
+int warn_unused save_check(
+	struct reader *reader, const struct save_format *format, char *why, size_t why_size);
+
+/* The name that a copy of the dump @path gets: its own, without the suffix of a dump, with the format's. */
+int warn_unused save_name(const char *path, const struct save_format *format, char name[NAME_MAX]);
 
 /*
  * dump_save - copy @reader, which was opened by a path, into the directory @dir under its own name.

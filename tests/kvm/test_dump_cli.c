@@ -202,6 +202,71 @@ START_TEST(a_dump_whose_makers_were_killed_is_salvaged_and_before_that_left_alon
 }
 END_TEST
 
+START_TEST(a_dump_that_is_moved_is_whole_where_it_is_and_gone_where_it_was)
+{
+	char path[512], dir[512], moved[1024];
+	struct run run;
+
+	NEEDS_KVM();
+	make_dump(&run, path, sizeof(path));
+	snprintf(dir, sizeof(dir), "%s/moved", run.dir);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	snprintf(moved, sizeof(moved), "%s%s", dir, strrchr(path, '/'));
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--move", "--format", "virtual", NULL);
+	run_assert(&run, output.code != CODE_OK && !access(path, F_OK), "moved, and not compared");
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--verify", "--pace", "rate=200M", NULL);
+	exits(&run, CODE_OK);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	/* the copy is there, and is the same */
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--move", "--json", NULL);
+	exits(&run, CODE_OK);
+	said(&run, moved);
+	run_assert(&run, access(path, F_OK), "%s is still there", path);
+	run_judge(&run, moved, 0, 0, NULL);
+	ck_assert(!unlink(moved) && !rmdir(dir));
+	run_finish(&run);
+}
+END_TEST
+
+/* A pace that minds a guest, which it finds by its control socket. */
+START_TEST(a_pace_minds_a_running_guest_with_disks)
+{
+	char path[512], dir[512], image[512], more[1024], moved[1024];
+	struct run run, other;
+	int fd;
+
+	NEEDS_KVM();
+	make_dump(&run, path, sizeof(path));
+	snprintf(dir, sizeof(dir), "%s/moved", run.dir);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	snprintf(image, sizeof(image), "%s/image", run.dir);
+	fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert(fd >= 0 && !ftruncate(fd, (off_t)MIB));
+	close(fd);
+	snprintf(more, sizeof(more), "[disk data]\npath = %s\n", image);
+	run_start(&other, &(struct guest){.cmdline = "scenario=idle", .more = more});
+	run_await(&other, "run", 0);
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--pace", "guest-first", NULL);
+	exits(&run, CODE_USAGE);
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--pace", "rate=9M", "--beside", other.name,
+		NULL);
+	exits(&run, CODE_USAGE);
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--pace", "guest-first", "--beside", "nobody",
+		NULL);
+	exits(&run, CODE_NOT_RUNNING);
+	run_minivmm(&run, &output, "dump", "save", path, dir, "--move", "--pace", "guest-first", "--beside",
+		other.name, NULL);
+	exits(&run, CODE_OK);
+	run_signal(&other, SIGTERM);
+	run_wait(&other);
+	run_finish(&other);
+	snprintf(moved, sizeof(moved), "%s%s", dir, strrchr(path, '/'));
+	run_judge(&run, moved, 0, 0, NULL);
+	ck_assert(!unlink(moved) && !rmdir(dir) && !unlink(image));
+	run_finish(&run);
+}
+END_TEST
+
 START_TEST(a_wrong_command_line_is_told_from_a_failure)
 {
 	struct run run;
@@ -217,6 +282,8 @@ START_TEST(a_wrong_command_line_is_told_from_a_failure)
 	run_minivmm(&run, &output, "dump", "info", NULL);
 	exits(&run, CODE_USAGE);
 	run_minivmm(&run, &output, "dump", "info", "--keep", "x", NULL);
+	exits(&run, CODE_USAGE);
+	run_minivmm(&run, &output, "dump", "save", "x", ".", "--pace", "slowly", NULL);
 	exits(&run, CODE_USAGE);
 	run_minivmm(&run, &output, "dump", "info", "no-such-file", NULL);
 	exits(&run, CODE_CONFIG);
@@ -266,6 +333,8 @@ Suite *suite_dump_cli(void)
 	tcase_add_test(tcase, read_gives_the_bytes_of_the_guest_and_nothing_else);
 	tcase_add_test(tcase, rm_removes_dumps_and_nothing_else);
 	tcase_add_test(tcase, a_dump_whose_makers_were_killed_is_salvaged_and_before_that_left_alone);
+	tcase_add_test(tcase, a_dump_that_is_moved_is_whole_where_it_is_and_gone_where_it_was);
+	tcase_add_test(tcase, a_pace_minds_a_running_guest_with_disks);
 	tcase_add_test(tcase, what_is_no_dump_is_told_so_and_left_alone);
 	tcase_add_test(tcase, a_wrong_command_line_is_told_from_a_failure);
 	return suite;

@@ -53,6 +53,8 @@ static Suite *(*const suites[])(void) = {
 	suite_signature,
 	suite_save,
 	suite_pacer,
+	suite_drain,
+	suite_drain_faults,
 	suite_options,
 	suite_config,
 	suite_bus,

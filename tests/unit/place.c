@@ -7,16 +7,29 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-void place_init(struct place *place, const char *mount_options)
+static void make_in(struct place *place, const char *dir)
 {
-	strcpy(place->path, "/tmp/minivmm-test-XXXXXX");
+	snprintf(place->path, sizeof(place->path), "%s/minivmm-test-XXXXXX", dir);
 	ck_assert_ptr_nonnull(mkdtemp(place->path));
 	place->fd = -1;
+}
+
+void place_init_in(struct place *place, const char *dir)
+{
+	make_in(place, dir);
+	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(place->fd, 0);
+}
+
+void place_init(struct place *place, const char *mount_options)
+{
+	make_in(place, "/tmp");
 	if (mount_options && mount("minivmm-test", place->path, "tmpfs", 0, mount_options) < 0)
 		return;
 	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

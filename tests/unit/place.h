@@ -13,6 +13,9 @@ struct place {
 /* @mount_options: of a tmpfs that is gone with its last descriptor; NULL = no mount, the directory is on a disk. */
 void place_init(struct place *place, const char *mount_options);
 
+/* The same in @dir, without a mount. */
+void place_init_in(struct place *place, const char *dir);
+
 /* Removes the directory with the fixture's dumps in it. */
 void place_fini(struct place *place);
 

@@ -49,6 +49,8 @@ Suite *suite_linux_log(void);
 Suite *suite_signature(void);
 Suite *suite_save(void);
 Suite *suite_pacer(void);
+Suite *suite_drain(void);
+Suite *suite_drain_faults(void);
 
 Suite *suite_config(void);
 Suite *suite_bus(void);

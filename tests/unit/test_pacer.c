@@ -7,8 +7,11 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static struct sim sim;
 static const struct sim_guest no_guest;
@@ -346,6 +349,22 @@ START_TEST(each_latency_is_below_the_end_of_its_bucket_and_not_below_the_one_bef
 }
 END_TEST
 
+START_TEST(only_a_page_that_stays_as_long_as_it_is_is_read)
+{
+	int fd = memfd_create("test-pacer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const struct disk_load *seen = NULL;
+
+	ck_assert_int_eq(ftruncate(fd, sizeof(struct disk_load)), 0);
+	ck_assert_int_eq(disk_load_map(fd, &seen), -EINVAL); /* it may be cut while it is read */
+	ck_assert_int_eq(ftruncate(fd, sizeof(struct disk_load) - 1), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(disk_load_map(fd, &seen), -EINVAL); /* too short */
+	ck_assert_int_eq(disk_load_map(STDIN_FILENO, &seen), -EINVAL);
+	ck_assert_ptr_null(seen);
+	close(fd);
+}
+END_TEST
+
 Suite *suite_pacer(void)
 {
 	Suite *suite = suite_create("pacer");
@@ -368,6 +387,7 @@ Suite *suite_pacer(void)
 		tc, a_page_of_nonsense_makes_it_neither_wait_for_ever_nor_spin, 0, ARRAY_LEN(beside));
 	tcase_add_loop_test(tc, a_policy_is_read_as_it_is_written, 0, ARRAY_LEN(texts));
 	tcase_add_test(tc, each_latency_is_below_the_end_of_its_bucket_and_not_below_the_one_before);
+	tcase_add_test(tc, only_a_page_that_stays_as_long_as_it_is_is_read);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

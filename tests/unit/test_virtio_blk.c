@@ -223,6 +223,36 @@ START_TEST(many_requests_at_once_all_end_with_their_own_data)
 }
 END_TEST
 
+START_TEST(requests_are_counted_for_those_who_share_the_disk)
+{
+	const struct disk_load *seen;
+	struct disk_load *load;
+	uint64_t latencies = 0, begun_ns = clock_mono_ns();
+	int fd;
+
+	ck_assert_int_eq(disk_load_create(&load, &fd), 0);
+	ck_assert_int_eq(disk_load_map(fd, &seen), 0);
+	disk.load = load;
+	ck_assert_int_eq(request(VIRTIO_BLK_T_OUT, 0, 1024, false, NULL), VIRTIO_BLK_S_OK);
+	ck_assert_int_eq(request(VIRTIO_BLK_T_IN, 0, 512, true, NULL), VIRTIO_BLK_S_OK);
+	ck_assert_int_eq(request(VIRTIO_BLK_T_FLUSH, 0, 0, false, NULL), VIRTIO_BLK_S_OK);
+	ck_assert_int_ne(request(VIRTIO_BLK_T_IN, SECTORS, 512, true, NULL), VIRTIO_BLK_S_OK); /* too */
+	ck_assert_uint_eq(atomic_load(&seen->begun), 4);
+	ck_assert_uint_eq(atomic_load(&seen->ended), 4);
+	ck_assert_uint_eq(disk_load_in_flight(seen), 0);
+	ck_assert_uint_eq(atomic_load(&seen->bytes), 1024 + 512 + 512);
+	ck_assert_uint_eq(atomic_load(&seen->cost), 4 * DISK_LOAD_COST_MIN);
+	ck_assert_uint_ge(atomic_load(&seen->moved_ns), begun_ns);
+	for (unsigned i = 0; i < DISK_LOAD_BUCKETS; i++)
+		latencies += atomic_load(&seen->latencies[i]);
+	ck_assert_uint_eq(latencies, 4);
+	disk.load = NULL;
+	disk_load_unmap(seen);
+	disk_load_unmap(load);
+	close(fd);
+}
+END_TEST
+
 /* ---- what they should not ------------------------------------------------------------------------- */
 
 START_TEST(requests_beyond_the_end_or_of_odd_length_are_errors_and_change_nothing)
@@ -553,6 +583,7 @@ Suite *suite_virtio_blk(void)
 	tcase_add_test(tc, the_serial_number_is_the_name_in_the_configuration);
 	tcase_add_test(tc, zeros_are_written_and_discarded_blocks_become_holes);
 	tcase_add_test(tc, many_requests_at_once_all_end_with_their_own_data);
+	tcase_add_test(tc, requests_are_counted_for_those_who_share_the_disk);
 	tcase_add_test(tc, requests_beyond_the_end_or_of_odd_length_are_errors_and_change_nothing);
 	tcase_add_test(tc, a_request_of_an_unknown_type_is_unsupported);
 	tcase_add_test(tc, chains_without_header_or_status_come_back_untouched);

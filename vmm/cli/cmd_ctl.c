@@ -192,6 +192,28 @@ static int converse(const char *guest, struct peer *peer, const char *request, b
 	return strcmp(command, "events") ? EXIT_OK : follow(guest, peer, json);
 }
 
+int ctl_status_text(const char *guest, const char *name, char *buf, size_t size)
+{
+	struct peer peer = {.fd = -1};
+	struct json_slice answer;
+	int code = connect_guest(guest, &peer), got = 1;
+
+	if (code)
+		return code;
+	peer.data = malloc(LINE_MAX_BYTES);
+	if (!peer.data)
+		got = -ENOMEM;
+	else if (send(peer.fd, "status\n", strlen("status\n"), MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		got = -errno;
+	if (got == 1)
+		got = read_line(&peer, ANSWER_TIMEOUT_MS, &answer);
+	if (got == 1)
+		json_find_text(answer, name, buf, size);
+	free(peer.data);
+	close(peer.fd);
+	return got == 1 ? EXIT_OK : say_lost(guest, got);
+}
+
 /* ---- the command ----------------------------------------------------------------------------------- */
 
 /* The words as one line; false if they do not fit in a request. */

@@ -22,7 +22,11 @@ enum {
 	OPT_OUTPUT = 'o',
 	OPT_REGION = 'r',
 	OPT_FORMAT = 'F',
-	OPT_CALLER = 'c'
+	OPT_CALLER = 'c',
+	OPT_VERIFY = 'v',
+	OPT_MOVE = 'm',
+	OPT_PACE = 'P',
+	OPT_BESIDE = 'b'
 };
 
 static const struct option known_options[] = {
@@ -36,6 +40,10 @@ static const struct option known_options[] = {
 	{"region", required_argument, NULL, OPT_REGION},
 	{"format", required_argument, NULL, OPT_FORMAT},
 	{"caller", no_argument, NULL, OPT_CALLER},
+	{"verify", no_argument, NULL, OPT_VERIFY},
+	{"move", no_argument, NULL, OPT_MOVE},
+	{"pace", required_argument, NULL, OPT_PACE},
+	{"beside", required_argument, NULL, OPT_BESIDE},
 	{0},
 };
 
@@ -68,9 +76,17 @@ static const struct subcommand subcommands[] = {
 	{"bt", "FILE [--all] [--region FILE]",
 		"where the Linux kernel in the dump was: the vCPU that panicked, or --all", "ar", 1, 1,
 		dump_command_bt},
-	{"save", "FILE DIR [--format elf|lz4|kdump|virtual] [--json]",
-		"copy a complete dump to a directory, e.g. from memory to a disk", "jF", 2, 2,
-		dump_command_save},
+	{"save",
+		"FILE DIR [--format elf|lz4|kdump|virtual] [--verify] [--move] [--pace POLICY [--beside "
+		"GUEST]] "
+		"[--json]",
+		"copy a complete dump to a directory, e.g. from memory to a disk; --verify: read it back "
+		"and "
+		"compare;\n      --move: then remove the dump; --pace: off, rate=BYTES, weight=PERCENT, "
+		"latency=TIME, "
+		"guest-first,\n      balanced, memory-first; --beside: the running guest whose requests it "
+		"is to mind",
+		"jFvmPb", 2, 2, dump_command_save},
 	{"rm", "FILE... [--force] [--json]", "remove dumps; --force: also unfinished ones", "jf", 1,
 		DUMP_FILES_MAX, dump_command_rm},
 };
@@ -133,6 +149,18 @@ static int take_option(struct dump_arguments *args, int option)
 		return EXIT_OK;
 	case OPT_CALLER:
 		args->caller = true;
+		return EXIT_OK;
+	case OPT_VERIFY:
+		args->verify = true;
+		return EXIT_OK;
+	case OPT_MOVE:
+		args->move = true;
+		return EXIT_OK;
+	case OPT_PACE:
+		args->pace = optarg;
+		return EXIT_OK;
+	case OPT_BESIDE:
+		args->beside = optarg;
 		return EXIT_OK;
 	default:
 		return EXIT_USAGE; /* getopt has said what is wrong */

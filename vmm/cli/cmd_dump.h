@@ -30,6 +30,9 @@ struct dump_arguments {
 	const char *output; /* NULL = not given */
 	const char *region;
 	const char *format;
+	bool verify, move;  /* --verify, --move */
+	const char *pace;   /* --pace */
+	const char *beside; /* --beside */
 };
 
 /* Each returns an exit code (exit_codes.h) after it has said what was wrong. */

@@ -2,6 +2,8 @@
 /* vmm/devices/virtio_blk.c - see virtio_blk.h.  Section numbers are those of the VIRTIO 1.2 specification. */
 #include "vmm/devices/virtio_blk.h"
 
+#include "dump/base/io.h"
+
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
@@ -172,12 +174,28 @@ static const struct {
 	{VIRTIO_BLK_T_WRITE_ZEROES, do_trim},
 };
 
-static int carry_out(struct request *r)
+static int do_request(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++)
 		if (requests[i].type == r->type)
 			return requests[i].carry_out(r);
 	return -EOPNOTSUPP;
+}
+
+/* Counted for those who share the disk: dump/base/disk_load.h */
+static int carry_out(struct request *r)
+{
+	struct disk_load *load = r->blk->disk->load;
+	uint64_t began_ns;
+	int err;
+
+	if (!load)
+		return do_request(r);
+	began_ns = clock_mono_ns();
+	disk_load_begin(load, began_ns);
+	err = do_request(r);
+	disk_load_end(load, began_ns, clock_mono_ns(), r->type == VIRTIO_BLK_T_IN ? r->in : r->out);
+	return err;
 }
 
 /* Tells the operator of failures of the host; what the guest asks wrongly is the guest's business. */

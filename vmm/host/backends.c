@@ -4,13 +4,23 @@
 
 #include "dump/base/log.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #define WHY_MAX 512
 
 int backends_open(struct backends *backends, const struct config *config)
 {
 	char why[WHY_MAX];
 
-	*backends = (struct backends){0};
+	*backends = (struct backends){.load_fd = -1};
+	if (config->nr_disks) {
+		int err = disk_load_create(&backends->load, &backends->load_fd);
+
+		/* the guest does without */
+		if (err)
+			log_warn("what the guest asks of its disks cannot be counted: %s", strerror(-err));
+	}
 	for (uint32_t i = 0; i < config->nr_disks; i++) {
 		const struct config_disk *disk = &config->disks[i];
 		int err = disk_open(&backends->disks[i], disk->name, disk->path, disk->readonly,
@@ -20,6 +30,7 @@ int backends_open(struct backends *backends, const struct config *config)
 			log_error("[disk %s] path: %s", disk->name, why);
 			return err;
 		}
+		backends->disks[i].load = backends->load;
 		backends->nr_disks++;
 	}
 	for (uint32_t i = 0; i < config->nr_nets; i++) {
@@ -43,4 +54,9 @@ void backends_close(struct backends *backends)
 	for (uint32_t i = 0; i < backends->nr_taps; i++)
 		tap_close(&backends->taps[i]);
 	backends->nr_disks = backends->nr_taps = 0;
+	disk_load_unmap(backends->load);
+	backends->load = NULL;
+	if (backends->load_fd >= 0)
+		close(backends->load_fd);
+	backends->load_fd = -1;
 }

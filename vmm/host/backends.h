@@ -15,6 +15,9 @@ struct backends {
 	struct disk disks[CONFIG_DISKS_MAX];
 	struct tap taps[CONFIG_NETS_MAX];
 	uint32_t nr_disks, nr_taps;
+	struct disk_load *
+		load; /* owned: what the guest asks of all its disks; NULL = it has none, or there was no memory */
+	int load_fd; /* owned: the same, for other processes; -1 = none */
 };
 
 /*

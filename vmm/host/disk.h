@@ -14,7 +14,7 @@
 #ifndef VMM_HOST_DISK_H
 #define VMM_HOST_DISK_H
 
-#include "dump/base/num.h"
+#include "dump/base/disk_load.h"
 
 #include <pthread.h>
 #include <sys/uio.h>
@@ -32,6 +32,7 @@ struct disk {
 	uint32_t block_size; /* bytes: logical blocks, as the guest is told */
 	uint32_t
 		direct_align; /* bytes: requests that are a multiple of it go to direct_fd; our choice for files: 4 KiB */
+	struct disk_load *load; /* borrowed: where its requests are counted; NULL = nowhere */
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	const void *owner; /* the device that has it attached, or NULL */

@@ -98,6 +98,17 @@ static void put_budget(struct json *json, struct guest *guest)
 	json_end(json);
 }
 
+/* Where others find what the guest asks of its disks, if they may look into this process. */
+static void put_disk_load(struct json *json, const struct guest *guest)
+{
+	char path[64];
+
+	if (guest->around.backends.load_fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), guest->around.backends.load_fd);
+	json_text(json, "disk_load", path);
+}
+
 static void status(struct guest *guest, struct control_request *request, struct json *answer)
 {
 	const struct config *config = guest->config;
@@ -121,6 +132,7 @@ static void status(struct guest *guest, struct control_request *request, struct 
 	if (guest->recovery.vm)
 		put_vm(answer, guest);
 	put_budget(answer, guest);
+	put_disk_load(answer, guest);
 	put_dumps(answer, guest);
 }
 
