@@ -46,27 +46,51 @@ END_TEST
 /* Until the engine's process has been killed, or has ended. */
 #define TO_ITS_END 0
 
+static int linked_fd = -1; /* in the child */
+
+static void tell_linked(struct dump_engine *engine, enum dump_notice notice)
+{
+	(void)engine;
+	if (notice == DUMP_NOTICE_LINKED && write(linked_fd, "", 1) != 1)
+		_exit(3);
+}
+
+/* When a process is killed: @us microseconds after its start, or after its files have their names. */
+struct moment {
+	bool after_linked;
+	unsigned us; /* TO_ITS_END: never */
+};
+
 /*
- * The engine in a process of its own, which dies after @us microseconds, or at its end.
+ * The engine in a process of its own, killed at the moment, or left to its end.
  * Result: true if it was killed before its end.
  */
-static bool run_and_kill(struct dump_fixture *f, unsigned us, bool resume, int given)
+static bool run_and_kill(struct dump_fixture *f, struct moment moment, bool resume, int given)
 {
 	struct dump_engine engine = fixture_engine(f);
-	pid_t child = fork();
-	int status;
+	int status, ends[2];
+	pid_t child;
+	char byte;
 
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (!child) {
 		engine.proc_fd = publish_proc_open(); /* the parent's shows the parent's files */
 		engine.resume = resume;
 		engine.given_dump_fd = given;
+		engine.notify = tell_linked;
+		linked_fd = ends[1];
 		_exit(dump_engine_run(&engine) ? 1 : 0);
 	}
-	if (us != TO_ITS_END) {
-		usleep(us);
+	close(ends[1]);
+	if (moment.after_linked)
+		(void)!read(ends[0], &byte, 1);
+	if (moment.us != TO_ITS_END) {
+		usleep(moment.us);
 		kill(child, SIGKILL);
 	}
+	close(ends[0]);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert(WIFSIGNALED(status) || !WEXITSTATUS(status));
 	return WIFSIGNALED(status);
@@ -115,7 +139,7 @@ static unsigned duration_of(const struct way *way)
 	if (!setup_small_chunks(&f, way))
 		return 0;
 	start = clock_mono_ns();
-	run_and_kill(&f, TO_ITS_END, false, -1);
+	run_and_kill(&f, (struct moment){.us = TO_ITS_END}, false, -1);
 	start = clock_mono_ns() - start;
 	fixture_fini(&f);
 	return (unsigned)(start / 1000) + 1;
@@ -125,8 +149,12 @@ static unsigned duration_of(const struct way *way)
  * One killed twice, at random moments, and then left to work to the end.
  * Result: true if the first kill came in the middle of a dump: it had its name, and not yet the final one.
  */
-static bool kill_and_resume(const struct way *way, unsigned us)
+static bool kill_and_resume(const struct way *way, unsigned us, int try)
 {
+	/* any moment; or soon after the files have names, of some tries very soon: what follows may take little time */
+	struct moment first = {
+		.after_linked = try % 2, .us = (unsigned)chance_below((us >> try % 8) + 1) + 1};
+	struct moment second = {.us = (unsigned)chance_below(us) + 1};
 	struct publish_names names;
 	struct dump_fixture f;
 	bool hit;
@@ -134,10 +162,10 @@ static bool kill_and_resume(const struct way *way, unsigned us)
 
 	ck_assert(setup_small_chunks(&f, way));
 	way_names(way, &names);
-	hit = run_and_kill(&f, (unsigned)chance_below(us) + 1, false, -1);
+	hit = run_and_kill(&f, first, false, -1);
 	hit = hit && fixture_exists(&f, names.region_partial) && !fixture_exists(&f, names.final);
 	left = open_what_is_left(&f, way);
-	run_and_kill(&f, (unsigned)chance_below(us) + 1, true, left);
+	run_and_kill(&f, second, true, left);
 	if (left >= 0)
 		close(left);
 	resume(&f, way);
@@ -162,7 +190,7 @@ START_TEST(an_engine_that_is_killed_at_any_moment_is_replaced_by_one_that_goes_o
 		return;
 	chance_begin("kill", _i);
 	for (int i = 0; i < TRIES && hits < HITS; i++)
-		hits += kill_and_resume(way, us);
+		hits += kill_and_resume(way, us, i);
 	ck_assert_msg(hits || !strcmp(way->strategy, "remap"), "no kill came in the middle of a dump");
 }
 END_TEST
