@@ -49,6 +49,8 @@ START_TEST(four_vcpus_and_memory_above_the_hole_are_used)
 	guest.cmdline = "console=ttyS0 pci=off panic=-1 do=poweroff"; /* not quiet */
 	guest.vcpus = 4;
 	guest.memory = 4096;
+	guest.more =
+		"[vm]\nmemory_overcommit = yes"; /* it uses little of that, and the nested machine has less */
 	run_start(&run, &guest);
 	run_ends(&run, CODE_OK);
 	run_said(&run, "-amd64 4 CPUs 4"); /* over 4,000,000 KiB of the 4,194,304 */
