@@ -144,6 +144,17 @@ static int say_lost(const char *guest, int got)
 	return EXIT_HOST;
 }
 
+/*
+ * No answer came to a request.  Who ends the connection without one has ended: a killed minivmm's socket may take
+ * connections for a moment, until the last of its processes is gone.
+ */
+static int say_unanswered(const char *guest, int got)
+{
+	int code = say_lost(guest, got);
+
+	return got ? code : EXIT_NOT_RUNNING;
+}
+
 /* Events until minivmm ends. */
 static int follow(const char *guest, struct peer *peer, bool json)
 {
@@ -176,7 +187,7 @@ static int converse(const char *guest, struct peer *peer, const char *request, b
 		return say_lost(guest, -errno);
 	got = read_line(peer, ANSWER_TIMEOUT_MS, &answer);
 	if (got != 1)
-		return say_lost(guest, got);
+		return say_unanswered(guest, got);
 	if (json)
 		printf("%.*s\n", (int)answer.len, answer.text);
 	if (!json_find_true(answer, "ok")) {
@@ -211,7 +222,7 @@ int ctl_status_text(const char *guest, const char *name, char *buf, size_t size)
 		json_find_text(answer, name, buf, size);
 	free(peer.data);
 	close(peer.fd);
-	return got == 1 ? EXIT_OK : say_lost(guest, got);
+	return got == 1 ? EXIT_OK : say_unanswered(guest, got);
 }
 
 /* ---- the command ----------------------------------------------------------------------------------- */
