@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct output output;
@@ -375,6 +376,33 @@ START_TEST(the_socket_that_a_killed_minivmm_left_is_replaced)
 }
 END_TEST
 
+/* A minivmm that was killed: its socket takes connections until the last of its processes is gone, and answers nothing. */
+START_TEST(who_ends_the_connection_without_an_answer_is_not_running)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct run run;
+	pid_t child;
+
+	run_prepare(&run);
+	ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", run.dir),
+		(int)sizeof(address.sun_path));
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(listener, 8), 0);
+	child = fork();
+	if (!child) {
+		for (;;)
+			close(accept(listener, NULL, NULL));
+	}
+	run_minivmm(&run, &output, arg("ctl"), address.sun_path, arg("status"), NULL);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(listener);
+	ck_assert_msg(output.code == CODE_NOT_RUNNING, "ended with %d", output.code);
+	run_finish(&run);
+}
+END_TEST
+
 Suite *suite_ctl(void)
 {
 	Suite *suite = suite_create("ctl");
@@ -397,5 +425,6 @@ Suite *suite_ctl(void)
 	tcase = run_tcase(suite, "hostile");
 	tcase_add_test(tcase, clients_that_flood_stall_or_crowd_hold_up_no_crash_and_no_recovery);
 	tcase_add_test(tcase, the_socket_that_a_killed_minivmm_left_is_replaced);
+	tcase_add_test(tcase, who_ends_the_connection_without_an_answer_is_not_running);
 	return suite;
 }
