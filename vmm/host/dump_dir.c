@@ -21,7 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define ROOT_NAME (PLACES_ROOT + sizeof(PLACES_SHM)) /* its last part */
+#define ROOT_NAME (&PLACES_ROOT[sizeof(PLACES_SHM)]) /* its last part */
 /* our choice: the kernel counts by CPU, so that the last pages may be there and not to be had */
 #define FULL_BELOW KIB(256)
 #define MOUNT_LOCK "/run/minivmm.lock"
