@@ -19,9 +19,8 @@ struct dump_file_facts {
 void dump_file_facts(const struct reader *reader, struct dump_file_facts *ret);
 
 /* cmd_dump_info_json.c */
-void dump_info_json(
-	struct reader *reader, const struct dump_file_facts *facts, const struct reader_counts *counts,
-	uint64_t damaged);
+void dump_info_json(struct reader *reader, const struct dump_file_facts *facts,
+	const struct reader_counts *counts, uint64_t damaged);
 
 /* What the Linux kernel in the dump tells; false if there is none.  Texts are printable. */
 bool dump_info_linux(struct reader *reader, struct linux_report *ret);
