@@ -400,7 +400,7 @@ Suite *suite_campaign(void)
 
 	if (text && sscanf(text, "%d,%d", &first, &count) != 2)
 		count = 0;
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, nothing_is_lost_whatever_happens, first, first + count);
 	suite_add_tcase(suite, tc);
 	return suite;

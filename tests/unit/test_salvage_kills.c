@@ -308,8 +308,8 @@ Suite *suite_salvage_kills(void)
 	Suite *suite = suite_create("salvage kills");
 	TCase *tc = tcase_create("kills"), *disk = tcase_create("disk");
 
-	tcase_set_timeout(tc, 120);
-	tcase_set_timeout(disk, 60);
+	tcase_set_timeout(tc, 300);
+	tcase_set_timeout(disk, 120);
 	tcase_add_loop_test(
 		tc, a_dumper_that_dies_at_any_call_leaves_what_becomes_whole, 0, nr_salvage_ways);
 	tcase_add_loop_test(
